@@ -1,0 +1,146 @@
+/* link: where frames leave and arrive.
+ *
+ * A link is a const struct of functions and its state behind it. Every kind of wire is one file:
+ *
+ *     raw      raw IP sockets, in and out: SRC is an address of this host, loopback included
+ *     packet   one packet socket without a ring: SRC is nobody's address yet, layer 2 is ours
+ *     pcap     libpcap, for sniffing only
+ *     pair     two ends in memory: simulations and tests
+ *
+ * and a wrapper is a link around a link: record (every frame into a capture), trace (a line for
+ * every frame), fault (loss, delay, duplication, reordering and corruption from a seed). Closing
+ * the outermost closes all.
+ *
+ * Descriptors are non-blocking: link_recv() never waits. */
+#ifndef TCPLUA_LINK_LINK_H
+#define TCPLUA_LINK_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+/* What a frame starts with. */
+enum link_medium { LINK_IP, LINK_ETHERNET };
+
+enum {
+    FRAME_OUT = 1, /* seen leaving this host, and not sent through this link: the kernel's own */
+    FRAME_REBUILT = 2,  /* its IP header was not delivered, but put together from ancillary data */
+    FRAME_PARTIAL = 4,  /* the kernel says that its checksum is not filled in yet */
+    FRAME_VLAN = 8,     /* had a VLAN tag, which the kernel took off: not for us */
+    FRAME_NOT_MINE = 16 /* its destination MAC address is somebody else's */
+};
+
+struct frame {
+    const uint8_t *bytes; /* valid until the next call on the link */
+    size_t length;        /* bytes that are there */
+    size_t original;      /* bytes there were on the wire; more than `length` if it was cut */
+    int64_t time;         /* wall clock, nanoseconds since 1970, taken by the kernel if it can */
+    unsigned flags;       /* FRAME_… */
+};
+
+#define LINK_FDS 4 /* the most descriptors a link has */
+
+struct link;
+
+struct link_ops {
+    const char *name; /* "raw", "packet", … */
+    bool (*send)(struct link *link, const struct frame *frame, struct error *err);
+    int (*recv)(struct link *link, struct frame *frame, struct error *err);
+    int (*fds)(struct link *link, int fds[static LINK_FDS]);
+    int64_t (*deadline)(struct link *link);
+    bool (*ports)(struct link *link, uint16_t low, uint16_t high, struct error *err);
+    uint64_t (*drops)(struct link *link);
+    void (*close)(struct link *link);
+};
+
+/* The first member of every kind's own struct. */
+struct link {
+    const struct link_ops *ops;
+    enum link_medium medium;
+    char iface[16];  /* interface name; "" where there is none or any */
+    struct addr mac; /* of this end; kind ADDR_NONE on a LINK_IP link */
+    uint32_t mtu;    /* bytes of IP datagram a frame can carry */
+};
+
+/* Hands one frame to the wire; `frame->time` is filled in by the link if 0. A wire that is full for
+ * the moment (ENOBUFS, EAGAIN) counts as sent and lost, as on a real wire. Errors: EMSGSIZE,
+ * ENETUNREACH, ENETDOWN, EPERM (a firewall) and the like, with a sentence. */
+bool link_send(struct link *link, struct frame *frame, struct error *err);
+
+/* Takes the next frame that has arrived: 1, none now: 0, the wire is gone: -1 with `err`. */
+int link_recv(struct link *link, struct frame *frame, struct error *err);
+
+/* Descriptors to poll for input; returns how many. */
+int link_fds(struct link *link, int fds[static LINK_FDS]);
+
+/* The clock's time at which a frame held back will arrive without any descriptor saying so;
+ * TIME_NEVER for real wires, "now" or earlier for a pair whose queue is not empty. */
+int64_t link_deadline(struct link *link);
+
+/* Narrows what is received to TCP segments for local ports low..high, where the wire has a filter,
+ * and ICMP errors. Called before the first segment leaves, and again when the range grows. */
+bool link_ports(struct link *link, uint16_t low, uint16_t high, struct error *err);
+
+/* Frames the kernel dropped because we were too slow, since the link was opened. */
+uint64_t link_drops(struct link *link);
+
+/* Closes and frees; NULL is allowed. */
+void link_close(struct link *link);
+
+/* --- kinds: each returns NULL with `err` filled on failure ------------------------------------ */
+
+/* Raw IP sockets for `family` of `local` (decision: SRC is this host's): IPPROTO_RAW out, routed by
+ * the kernel with `local` as source (IP_PKTINFO / IPV6_PKTINFO) and through interface `ifindex`
+ * unless 0; IPPROTO_TCP and ICMP in, filtered to `local`. The first link_ports() must come before
+ * anything is sent; until then nothing is received. EPERM names CAP_NET_RAW, sudo and --lab. */
+struct link *link_open_raw(const struct addr *local, uint32_t ifindex, struct error *err);
+
+/* One packet socket bound to an interface, receiving IPv4, IPv6 and ARP that are for us, and what
+ * the kernel itself sends (FRAME_OUT). `filter` is a libpcap expression or NULL. The interface
+ * must be Ethernet-like, else EPROTONOSUPPORT naming its type; a tun (no link header) makes a
+ * LINK_IP link. */
+struct link *link_open_packet(const char *iface, const char *filter, struct error *err);
+
+/* A capture by libpcap that is armed, filter included, when this returns. `immediate`: deliver each
+ * frame at once, with a large buffer; else in blocks. `snaplen` 0: 262144. Cannot send. */
+struct link *link_open_pcap(const char *iface, const char *filter, bool immediate, int snaplen,
+                            struct error *err);
+
+/* Two ends in memory, joined; `clock` gives the frames' times and must outlive them. Each end can
+ * be closed on its own; a frame to a closed end is lost. */
+bool link_open_pair(struct link *ends[static 2], enum link_medium medium, uint32_t mtu,
+                    const struct clock *clock, struct error *err);
+
+/* --- wrappers: own `inner` from here on; on failure `inner` is closed and NULL returned ---------
+ */
+
+/* What happens to frames on the way, each way drawn on its own from `seed`. */
+struct fault {
+    uint64_t seed;
+    double loss, duplicate, reorder, corrupt; /* probabilities, 0..1; reorder: held for `jitter` */
+    int64_t delay, jitter;                    /* one-way delay, and what is added at most */
+};
+
+/* Faults on frames that are sent through it, and none on those received: wrap both ends. */
+struct link *link_fault(struct link *inner, const struct fault *fault, const struct clock *clock,
+                        struct error *err);
+
+struct capture_writer;
+
+/* Every frame sent and received goes into `writer` too, with its direction. The writer stays the
+ * caller's. The first failure to write is kept in writer (capture.h); frames go on. */
+struct link *link_record(struct link *inner, struct capture_writer *writer,
+                         const struct clock *clock, struct error *err);
+
+/* Every frame sent and received is given to `see` after it was sent or before it is returned.
+ * `sent`: by this link's user. It must not call back into the link. */
+typedef void link_observer(void *self, const struct link *link, const struct frame *frame,
+                           bool sent);
+struct link *link_trace(struct link *inner, link_observer *see, void *self,
+                        const struct clock *clock, struct error *err);
+
+#endif
