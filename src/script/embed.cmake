@@ -1,0 +1,25 @@
+# Writes OUTPUT, the C table embedded_modules[] (embedded.h), from the Lua files that the file
+# LIST names one a line, relative to ROOT:  cmake -DROOT=… -DLIST=… -DOUTPUT=… -P embed.cmake
+# Bytes, not string literals: compilers limit the length of a literal.
+cmake_minimum_required(VERSION 3.22)
+file(STRINGS ${LIST} files ENCODING UTF-8)
+set(arrays "")
+set(rows "")
+set(names "")
+set(index 0)
+foreach(file IN LISTS files)
+  string(REGEX REPLACE "\\.lua$" "" name "tcplua/${file}")
+  string(REGEX REPLACE "/init$" "" name "${name}")
+  string(REPLACE "/" "." name "${name}")
+  if(name IN_LIST names)
+    message(FATAL_ERROR "two files of ${ROOT} are the module ${name}: rename ${file} or the other")
+  endif()
+  list(APPEND names ${name})
+  file(READ ${ROOT}/${file} hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND arrays "static const unsigned char m${index}[] = {${bytes}0};\n")
+  string(APPEND rows "    {\"${name}\", \"@tcplua/${file}\", (const char *)m${index}, sizeof m${index} - 1},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+file(WRITE ${OUTPUT} "#include \"script/embedded.h\"\n\n${arrays}
+const struct embedded embedded_modules[] = {\n${rows}    {NULL, NULL, NULL, 0},\n};\n")
