@@ -38,7 +38,8 @@ struct frame {
     const uint8_t *bytes; /* valid until the next call on the link */
     size_t length;        /* bytes that are there */
     size_t original;      /* bytes there were on the wire; more than `length` if it was cut */
-    int64_t time;         /* wall clock, nanoseconds since 1970, taken by the kernel if it can */
+    int64_t time;         /* wall clock, nanoseconds since 1970, taken by the kernel if it can; 0 in
+                             one to be sent stands for now */
     unsigned flags;       /* FRAME_… */
 };
 
@@ -46,6 +47,8 @@ struct frame {
 
 struct link;
 
+/* NULL stands for: cannot send, nothing ever arrives, no descriptors, no deadline, no filter, no
+ * drops. `close` must be there. */
 struct link_ops {
     const char *name; /* "raw", "packet", … */
     bool (*send)(struct link *link, const struct frame *frame, struct error *err);
@@ -66,9 +69,9 @@ struct link {
     uint32_t mtu;    /* bytes of IP datagram a frame can carry */
 };
 
-/* Hands one frame to the wire; `frame->time` is filled in by the link if 0. A wire that is full for
- * the moment (ENOBUFS, EAGAIN) counts as sent and lost, as on a real wire. Errors: EMSGSIZE,
- * ENETUNREACH, ENETDOWN, EPERM (a firewall) and the like, with a sentence. */
+/* Hands one frame to the wire. A wire that is full for the moment (ENOBUFS, EAGAIN) counts as sent
+ * and lost, as on a real wire. Errors: EMSGSIZE, ENETUNREACH, ENETDOWN, EPERM (a firewall) and the
+ * like, with a sentence; EOPNOTSUPP for a link that cannot send. */
 bool link_send(struct link *link, struct frame *frame, struct error *err);
 
 /* Takes the next frame that has arrived: 1, none now: 0, the wire is gone: -1 with `err`. */
@@ -111,21 +114,27 @@ struct link *link_open_pcap(const char *iface, const char *filter, bool immediat
                             struct error *err);
 
 /* Two ends in memory, joined; `clock` gives the frames' times and must outlive them. Each end can
- * be closed on its own; a frame to a closed end is lost. */
+ * be closed on its own; a frame to a closed end is lost, and so is one that finds 16 MiB or 65,536
+ * frames waiting (link_drops() of the end it was meant for counts those). */
 bool link_open_pair(struct link *ends[static 2], enum link_medium medium, uint32_t mtu,
                     const struct clock *clock, struct error *err);
 
 /* --- wrappers: own `inner` from here on; on failure `inner` is closed and NULL returned ---------
  */
 
-/* What happens to frames on the way, each way drawn on its own from `seed`. */
+/* What happens to frames on the way. Each kind of fault has its own stream of random numbers from
+ * `seed`, with one draw for every frame: more loss does not change which frames are duplicated. */
 struct fault {
     uint64_t seed;
-    double loss, duplicate, reorder, corrupt; /* probabilities, 0..1; reorder: held for `jitter` */
+    double loss, duplicate, reorder, corrupt; /* probabilities, 0..1; corrupt: one bit flipped */
     int64_t delay, jitter;                    /* one-way delay, and what is added at most */
 };
 
-/* Faults on frames that are sent through it, and none on those received: wrap both ends. */
+/* Faults on frames that are sent through it, and none on those received: wrap both ends, with two
+ * seeds. Delay and jitter alone keep the order; a frame picked for reordering is held for another
+ * `jitter` (if that is 0, `delay`; if that is 0 too, 1 ms) while others pass. An error in passing
+ * on a frame that was held is returned by the next link_send(). Errors: usage, EINVAL, for a
+ * probability outside 0..1 or a negative time. */
 struct link *link_fault(struct link *inner, const struct fault *fault, const struct clock *clock,
                         struct error *err);
 

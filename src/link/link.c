@@ -1,0 +1,43 @@
+/* link: the functions of link.h, each with what stands for an operation that a kind leaves out. */
+#include "link/link.h"
+
+bool link_send(struct link *link, struct frame *frame, struct error *err)
+{
+    if (frame->original < frame->length)
+        frame->original = frame->length;
+    if (!link->ops->send)
+        return fail(err, ERROR_USAGE, "EOPNOTSUPP", "a %s link only listens, it cannot send",
+                    link->ops->name);
+    return link->ops->send(link, frame, err);
+}
+
+int link_recv(struct link *link, struct frame *frame, struct error *err)
+{
+    return link->ops->recv ? link->ops->recv(link, frame, err) : 0;
+}
+
+int link_fds(struct link *link, int fds[static LINK_FDS])
+{
+    return link->ops->fds ? link->ops->fds(link, fds) : 0;
+}
+
+int64_t link_deadline(struct link *link)
+{
+    return link->ops->deadline ? link->ops->deadline(link) : TIME_NEVER;
+}
+
+bool link_ports(struct link *link, uint16_t low, uint16_t high, struct error *err)
+{
+    return link->ops->ports ? link->ops->ports(link, low, high, err) : true;
+}
+
+uint64_t link_drops(struct link *link)
+{
+    return link->ops->drops ? link->ops->drops(link) : 0;
+}
+
+void link_close(struct link *link)
+{
+    if (link)
+        link->ops->close(link);
+}

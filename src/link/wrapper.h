@@ -1,0 +1,24 @@
+/* wrapper: a link around a link. What it does not change it passes to the inner link. */
+#ifndef TCPLUA_LINK_WRAPPER_H
+#define TCPLUA_LINK_WRAPPER_H
+
+#include "link/link.h"
+
+/* The first member of every wrapper's own struct. */
+struct wrapper {
+    struct link link;
+    struct link *inner;
+};
+
+/* A zeroed wrapper of `size` bytes that looks like `inner` and owns it. NULL with `err`, and
+ * `inner` closed, if there is no memory. */
+void *wrapper_open(size_t size, const struct link_ops *ops, struct link *inner, struct error *err);
+
+/* Operations for the table of a wrapper. */
+int wrapper_fds(struct link *link, int fds[static LINK_FDS]);
+int64_t wrapper_deadline(struct link *link);
+bool wrapper_ports(struct link *link, uint16_t low, uint16_t high, struct error *err);
+uint64_t wrapper_drops(struct link *link);
+void wrapper_close(struct link *link);
+
+#endif
