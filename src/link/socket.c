@@ -1,0 +1,79 @@
+/* socket: see socket.h. */
+#include "link/socket.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <stddef.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static bool refuse_all(int fd)
+{
+    struct sock_filter rows[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    const struct sock_fprog program = {.len = 1, .filter = rows};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+        return false;
+    char byte;
+    while (recv(fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0) /* ends: nothing more gets in */
+        ;
+    return true;
+}
+
+int socket_open(int family, int type, int protocol, struct error *err)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    if (fd < 0) {
+        if (errno == EPERM || errno == EACCES)
+            fail(
+                err, ERROR_ENVIRONMENT, "EPERM",
+                "sending and receiving packets by hand needs CAP_NET_RAW, which this process does "
+                "not have: start it with `sudo`, or stay in a private network with `tcplua --lab`");
+        else if (errno == EAFNOSUPPORT && family == AF_INET6)
+            fail(err, ERROR_ENVIRONMENT, "EAFNOSUPPORT", "this host has no IPv6");
+        else
+            fail_errno(err, errno, "cannot open a socket for packets");
+        return -1;
+    }
+    if (!refuse_all(fd)) {
+        fail_errno(err, errno, "cannot put a filter on a socket for packets");
+        close(fd);
+        return -1;
+    }
+    /* Both are improvements only: without the first, times are taken when a frame is read. */
+    const int yes = 1, room = 4 << 20;
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes);
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    return fd;
+}
+
+const void *socket_control(struct msghdr *message, int level, int type, size_t size)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
+        if (c->cmsg_level == level && c->cmsg_type == type && c->cmsg_len >= CMSG_LEN(size))
+            return CMSG_DATA(c);
+    return NULL;
+}
+
+int socket_recv(int fd, struct msghdr *message, size_t *original, int64_t *time)
+{
+    ssize_t n;
+    do
+        n = recvmsg(fd, message, MSG_TRUNC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+    *original = (size_t)n;
+
+    struct timespec now;
+    const struct timespec *stamp =
+        socket_control(message, SOL_SOCKET, SO_TIMESTAMPNS, sizeof *stamp);
+    if (!stamp) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        stamp = &now;
+    }
+    *time = (int64_t)stamp->tv_sec * NS_PER_S + stamp->tv_nsec;
+    return 1;
+}

@@ -1,0 +1,26 @@
+/* socket: what the raw and the packet link have in common. */
+#ifndef TCPLUA_LINK_SOCKET_H
+#define TCPLUA_LINK_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/error.h"
+
+/* A frame with the largest IP datagram that is no jumbogram, and a link header with room. */
+#define SOCKET_BUFFER (65535 + 65)
+
+/* A non-blocking, close-on-exec socket that lets nothing in yet: what came between its creation and
+ * its filter is thrown away. It stamps what it receives, and has a receive buffer of 4 MiB if it
+ * may. -1 with `err`; EPERM says what to do about it. */
+int socket_open(int family, int type, int protocol, struct error *err);
+
+/* Reads one message into `message` (whose names, buffer and control the caller has set) and its
+ * time stamp: 1; nothing there: 0; failure: -1 with errno. */
+int socket_recv(int fd, struct msghdr *message, size_t *original, int64_t *time);
+
+/* The payload of a control message, or NULL if it is not there or shorter than `size`. */
+const void *socket_control(struct msghdr *message, int level, int type, size_t size);
+
+#endif
