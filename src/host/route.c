@@ -1,0 +1,155 @@
+/* route: one look-up in the kernel's routing tables, by RTM_GETROUTE. See route.h. */
+#include "host/route.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host/netlink.h"
+#include "host/sockaddr.h"
+
+/* An address attribute; a link-local address of IPv6 gets the interface as its zone. */
+static struct addr attribute_addr(enum addr_kind kind, const uint8_t *value, uint32_t ifindex)
+{
+    struct addr addr = addr_from(kind, value);
+    if (addr_is_linklocal(&addr))
+        addr.scope = ifindex;
+    return addr;
+}
+
+static bool get_addr(const struct netlink *m, uint16_t type, enum addr_kind kind, uint32_t ifindex,
+                     struct addr *addr)
+{
+    const uint8_t *value = netlink_get(m, type, addr_length(kind));
+    if (value)
+        *addr = attribute_addr(kind, value, ifindex);
+    return value != NULL;
+}
+
+/* The next hop of an IPv4 route may be an IPv6 address (RFC 5549): then it is in RTA_VIA. */
+static void get_gateway(const struct netlink *m, enum addr_kind kind, struct route *route)
+{
+    if (get_addr(m, RTA_GATEWAY, kind, route->ifindex, &route->gateway))
+        return;
+    const uint8_t *via = netlink_get(m, RTA_VIA, sizeof(struct rtvia) + 16);
+    struct rtvia head;
+    if (!via)
+        return;
+    memcpy(&head, via, sizeof head);
+    if (head.rtvia_family == AF_INET6)
+        route->gateway = attribute_addr(ADDR_IP6, via + sizeof head, route->ifindex);
+}
+
+/* What the route itself says of the MTU (a learned path MTU is shown here too); 0 if nothing. */
+static uint32_t get_mtu(const struct netlink *m)
+{
+    size_t size, length;
+    uint32_t mtu = 0;
+    const void *metrics = netlink_find(m, RTA_METRICS, &size);
+    const void *value = metrics ? netlink_find_in(metrics, size, RTAX_MTU, &length) : NULL;
+    if (value && length >= sizeof mtu)
+        memcpy(&mtu, value, sizeof mtu);
+    return mtu;
+}
+
+static int ask(struct netlink *m, struct rtmsg *type, const struct addr *dst,
+               const struct addr *src, uint32_t ifindex)
+{
+    uint8_t bits = (uint8_t)(8 * addr_length(dst->kind));
+    *type = (struct rtmsg){.rtm_family = dst->kind == ADDR_IP4 ? AF_INET : AF_INET6,
+                           .rtm_dst_len = bits,
+                           .rtm_src_len = src ? bits : 0};
+    netlink_begin(m, RTM_GETROUTE, 0, type, sizeof *type);
+    netlink_put(m, RTA_DST, dst->bytes, addr_length(dst->kind));
+    if (src)
+        netlink_put(m, RTA_SRC, src->bytes, addr_length(src->kind));
+    if (ifindex)
+        netlink_put32(m, RTA_OIF, ifindex);
+    int refused = netlink_ask(m, sizeof *type);
+    if (!refused)
+        memcpy(type, netlink_fixed(m), sizeof *type);
+    return refused;
+}
+
+static bool refuse(int refused, const struct addr *dst, const struct addr *src, uint32_t ifindex,
+                   struct error *err)
+{
+    char to[ADDR_TEXT];
+    addr_format(dst, to);
+    switch (refused) {
+    case ENETUNREACH:
+    case ESRCH:
+        return fail(err, ERROR_NETWORK, "ENETUNREACH", "no route to %s", to);
+    case EHOSTUNREACH:
+        return fail(err, ERROR_NETWORK, "EHOSTUNREACH",
+                    "a route of this host says that %s is unreachable", to);
+    case ENETDOWN:
+        return fail(err, ERROR_NETWORK, "ENETDOWN", "the interface towards %s is down", to);
+    case ENODEV:
+        return fail(err, ERROR_ENVIRONMENT, "ENODEV", "there is no interface number %u here",
+                    ifindex);
+    case EACCES:
+        return fail(err, ERROR_NETWORK, "EINVAL", "a route of this host prohibits %s", to);
+    case EINVAL:
+        if (src && !addr_is_local(src)) {
+            char from[ADDR_TEXT];
+            return fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "%s is not an address of this host",
+                        addr_format(src, from));
+        }
+        return fail(err, ERROR_NETWORK, "EINVAL", "a route of this host discards what is for %s",
+                    to);
+    default:
+        return fail_errno(err, refused, "the kernel tells no route to %s", to);
+    }
+}
+
+bool route_get(const struct addr *dst, const struct addr *src, uint32_t ifindex,
+               struct route *route, struct error *err)
+{
+    if (ifindex == 0)
+        ifindex = dst->scope ? dst->scope : src ? src->scope : 0;
+    struct netlink m;
+    struct rtmsg type;
+    int refused = ask(&m, &type, dst, src, ifindex);
+    if (refused)
+        return refuse(refused, dst, src, ifindex, err);
+
+    *route = (struct route){.local = type.rtm_type == RTN_LOCAL,
+                            .broadcast = type.rtm_type == RTN_BROADCAST};
+    const void *out = netlink_get(&m, RTA_OIF, sizeof route->ifindex);
+    if (!out)
+        return refuse(type.rtm_type == RTN_PROHIBIT ? EACCES : ENETUNREACH, dst, src, ifindex, err);
+    memcpy(&route->ifindex, out, sizeof route->ifindex);
+    if (!get_addr(&m, RTA_PREFSRC, dst->kind, route->ifindex, &route->source) && src)
+        route->source = *src;
+    get_gateway(&m, dst->kind, route);
+    route->mtu = get_mtu(&m);
+    if (route->mtu == 0) {
+        struct iface iface;
+        if (!iface_by_index(route->ifindex, &iface, err))
+            return false;
+        route->mtu = iface.mtu;
+    }
+    return true;
+}
+
+/* bind() alone would say yes to any address where net.ipv4.ip_nonlocal_bind is set, and to
+ * multicast; the routing table alone to an address whose uniqueness is still being checked. */
+bool addr_is_local(const struct addr *addr)
+{
+    if ((addr->kind != ADDR_IP4 && addr->kind != ADDR_IP6) || addr_is_zero(addr))
+        return false;
+    struct sockaddr_storage name;
+    socklen_t length = sockaddr_from(&name, addr, 0);
+    int fd = socket(name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool bound = bind(fd, (struct sockaddr *)&name, length) == 0;
+    close(fd);
+    struct netlink m;
+    struct rtmsg type;
+    return bound && ask(&m, &type, addr, NULL, addr->scope) == 0 && type.rtm_type == RTN_LOCAL;
+}
