@@ -16,6 +16,8 @@
 #define LAB_SERVER "srv0"      /* the kernel's end */
 #define LAB_SRC    "192.0.2.1" /* what a script is given without arguments */
 #define LAB_DST    "192.0.2.2"
+#define LAB_SRC6   "2001:db8::1"
+#define LAB_DST6   "2001:db8::2"
 #define LAB_PORT   9000
 
 /* Enters a new network namespace (with CAP_SYS_ADMIN) or a new user and network namespace, and

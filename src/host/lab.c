@@ -1,0 +1,228 @@
+/* lab: see lab.h. Everything is done by system calls, without a program such as ip. */
+#include "host/lab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <linux/veth.h>
+
+#include "base/addr.h"
+#include "host/netlink.h"
+#include "host/privilege.h"
+#include "host/route.h"
+
+/* Indices are fixed, because the namespace is new: the loopback interface is 1. */
+enum { LOOPBACK = 1, OURS = 2, SERVERS = 3 };
+
+#define LOCALLY_ADMINISTERED(last)                                                                 \
+    {                                                                                              \
+        0x02, 0, 0, 0, 0, last                                                                     \
+    }
+static const uint8_t our_mac[6] = LOCALLY_ADMINISTERED(1);
+static const uint8_t server_mac[6] = LOCALLY_ADMINISTERED(2);
+
+static bool write_file(const char *path, const char *text, struct error *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    int refused = errno;
+    if (fd >= 0)
+        close(fd);
+    return written || fail_errno(err, refused, "the lab was refused at writing %s", path);
+}
+
+/* In a user namespace a process may do everything to what belongs to it. It keeps its own user and
+ * group, so that the files it makes are as ever. */
+static bool enter_as_user(struct error *err)
+{
+    char map[32];
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+        return fail_errno(err, errno, "the lab was refused a user and network namespace");
+    snprintf(map, sizeof map, "%u %u 1", uid, uid);
+    if (!write_file("/proc/self/setgroups", "deny", err) ||
+        !write_file("/proc/self/uid_map", map, err))
+        return false;
+    snprintf(map, sizeof map, "%u %u 1", gid, gid);
+    return write_file("/proc/self/gid_map", map, err);
+}
+
+static bool enter_namespace(struct error *err)
+{
+    if (!privilege_has(CAP_SYS_ADMIN))
+        return enter_as_user(err);
+    if (unshare(CLONE_NEWNET))
+        return fail_errno(err, errno, "the lab was refused a network namespace");
+    return true;
+}
+
+static bool ask(struct netlink *m, const char *step, struct error *err)
+{
+    int refused = netlink_ask(m, 0);
+    return refused == 0 || fail_errno(err, refused, "the lab was refused at %s", step);
+}
+
+static bool make_pair(struct error *err)
+{
+    struct ifinfomsg ours = {.ifi_index = OURS}, servers = {.ifi_index = SERVERS};
+    struct netlink m;
+    netlink_begin(&m, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &ours, sizeof ours);
+    netlink_put(&m, IFLA_IFNAME, LAB_IFACE, sizeof LAB_IFACE);
+    netlink_put(&m, IFLA_ADDRESS, our_mac, sizeof our_mac);
+    size_t info = netlink_nest(&m, IFLA_LINKINFO);
+    netlink_put(&m, IFLA_INFO_KIND, "veth", 4);
+    size_t data = netlink_nest(&m, IFLA_INFO_DATA);
+    size_t peer = netlink_nest(&m, VETH_INFO_PEER);
+    netlink_put_raw(&m, &servers, sizeof servers);
+    netlink_put(&m, IFLA_IFNAME, LAB_SERVER, sizeof LAB_SERVER);
+    netlink_put(&m, IFLA_ADDRESS, server_mac, sizeof server_mac);
+    netlink_end(&m, peer);
+    netlink_end(&m, data);
+    netlink_end(&m, info);
+    return ask(&m, "making a veth pair", err);
+}
+
+/* Keeps the kernel from speaking on its own account: no link-local address, and so no router
+ * solicitation; no multicast listener report for weeks; no forwarding, which a new namespace takes
+ * over from the host; no ARP answer, at our end, for the address of the other one. What is refused
+ * (a kernel without IPv6, a read-only /proc) costs a few packets more in captures. */
+static void quieten(uint32_t index, const char *name)
+{
+    struct ifinfomsg link = {.ifi_index = (int)index};
+    uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+    struct netlink m;
+    netlink_begin(&m, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
+    size_t spec = netlink_nest(&m, IFLA_AF_SPEC);
+    size_t family = netlink_nest(&m, AF_INET);
+    size_t conf = netlink_nest(&m, IFLA_INET_CONF);
+    netlink_put32(&m, IPV4_DEVCONF_FORWARDING, 0);
+    netlink_put32(&m, IPV4_DEVCONF_ARP_IGNORE, index == OURS ? 8 : 0);
+    netlink_end(&m, conf);
+    netlink_end(&m, family);
+    netlink_end(&m, spec);
+    netlink_ask(&m, 0);
+
+    netlink_begin(&m, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
+    spec = netlink_nest(&m, IFLA_AF_SPEC);
+    family = netlink_nest(&m, AF_INET6);
+    netlink_put(&m, IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none);
+    netlink_end(&m, family);
+    netlink_end(&m, spec);
+    netlink_ask(&m, 0);
+    char path[80];
+    snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/mldv2_unsolicited_report_interval",
+             name);
+    write_file(path, "2000000000", NULL);
+}
+
+static bool bring_up(uint32_t index, struct error *err)
+{
+    struct ifinfomsg link = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+    struct netlink m;
+    netlink_begin(&m, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
+    return ask(&m, "bringing an interface up", err);
+}
+
+static bool add_address(const char *text, uint8_t bits, struct error *err)
+{
+    struct addr addr;
+    if (!addr_parse(&addr, text, "lab address", err))
+        return false;
+    struct ifaddrmsg to = {.ifa_family = addr.kind == ADDR_IP4 ? AF_INET : AF_INET6,
+                           .ifa_prefixlen = bits,
+                           .ifa_flags = IFA_F_NODAD, /* usable at once: RFC 4862's wait is 1 s */
+                           .ifa_index = SERVERS};
+    struct netlink m;
+    netlink_begin(&m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &to, sizeof to);
+    netlink_put(&m, IFA_LOCAL, addr.bytes, addr_length(addr.kind));
+    netlink_put(&m, IFA_ADDRESS, addr.bytes, addr_length(addr.kind));
+    return ask(&m, "giving the server's end an address", err);
+}
+
+/* One ETHTOOL command with a value; -1 with errno. */
+static int ethtool(const char *name, uint32_t command, uint32_t value)
+{
+    struct ethtool_value request = {.cmd = command, .data = value};
+    struct ifreq ifr = {.ifr_data = (char *)&request};
+    memcpy(ifr.ifr_name, name, strlen(name));
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    int result = ioctl(fd, SIOCETHTOOL, &ifr);
+    int refused = errno;
+    close(fd);
+    errno = refused;
+    return result;
+}
+
+/* With the offload on, the kernel leaves TCP checksums to a wire that a veth pair has not. */
+static bool finish_checksums(struct error *err)
+{
+    return ethtool(LAB_SERVER, ETHTOOL_STXCSUM, 0) == 0 ||
+           fail_errno(err, errno, "the lab was refused at turning checksum offload off");
+}
+
+/* An interface that is up drops what is sent until the kernel has seen, in its own time, that the
+ * other end is up too. To ask for the link state makes it look now. */
+static void await_carrier(void)
+{
+    ethtool(LAB_IFACE, ETHTOOL_GLINK, 0);
+    ethtool(LAB_SERVER, ETHTOOL_GLINK, 0);
+}
+
+bool lab_enter(struct error *err)
+{
+    if (!enter_namespace(err) || !make_pair(err) || !finish_checksums(err))
+        return false;
+    quieten(OURS, LAB_IFACE);
+    quieten(SERVERS, LAB_SERVER);
+    if (!add_address(LAB_DST, 24, err))
+        return false;
+    add_address(LAB_DST6, 64, NULL); /* without it there is IPv4 */
+    if (!bring_up(LOOPBACK, err) || !bring_up(OURS, err) || !bring_up(SERVERS, err))
+        return false;
+    await_carrier();
+    return true;
+}
+
+bool lab_possible(struct error *err)
+{
+    struct error refused = {.code = ""};
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC))
+        return fail_errno(err, errno, "cannot try the lab");
+    pid_t child = fork();
+    if (child == 0) {
+        bool entered = lab_enter(&refused);
+        bool told = entered || write(ends[1], &refused, sizeof refused) == sizeof refused;
+        _exit(entered && told ? 0 : 1);
+    }
+    int failed = errno, status = 1;
+    close(ends[1]);
+    bool told = child > 0 && read(ends[0], &refused, sizeof refused) == sizeof refused;
+    close(ends[0]);
+    if (child < 0)
+        return fail_errno(err, failed, "cannot try the lab");
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (told && err)
+        *err = refused;
+    else if (status != 0)
+        fail(err, ERROR_ENVIRONMENT, "EPERM", "the lab was refused: the child that tried it ended");
+    return status == 0;
+}
