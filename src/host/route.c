@@ -77,8 +77,11 @@ static int ask(struct netlink *m, struct rtmsg *type, const struct addr *dst,
 static bool refuse(int refused, const struct addr *dst, const struct addr *src, uint32_t ifindex,
                    struct error *err)
 {
-    char to[ADDR_TEXT];
+    char to[ADDR_TEXT], from[ADDR_TEXT];
     addr_format(dst, to);
+    if (src && !addr_is_local(src)) /* for IPv4 the kernel then says that there is no route */
+        return fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "%s is not an address of this host",
+                    addr_format(src, from));
     switch (refused) {
     case ENETUNREACH:
     case ESRCH:
@@ -94,11 +97,6 @@ static bool refuse(int refused, const struct addr *dst, const struct addr *src, 
     case EACCES:
         return fail(err, ERROR_NETWORK, "EINVAL", "a route of this host prohibits %s", to);
     case EINVAL:
-        if (src && !addr_is_local(src)) {
-            char from[ADDR_TEXT];
-            return fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "%s is not an address of this host",
-                        addr_format(src, from));
-        }
         return fail(err, ERROR_NETWORK, "EINVAL", "a route of this host discards what is for %s",
                     to);
     default:

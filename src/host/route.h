@@ -21,14 +21,16 @@ struct iface {
 struct route {
     uint32_t ifindex;
     struct addr source;  /* the address the kernel would use */
-    struct addr gateway; /* next hop; ADDR_NONE if the destination is on the link */
+    struct addr gateway; /* next hop, of either family; ADDR_NONE if `dst` is on the link */
     uint32_t mtu;        /* of the path as the kernel knows it, else of the interface */
     bool local;          /* the destination is this host */
     bool broadcast;      /* the destination is a broadcast address of an interface */
 };
 
-/* The route to `dst`, from `src` unless NULL, through interface `ifindex` unless 0. Errors:
- * ENETUNREACH "no route to …", ENETDOWN, EHOSTUNREACH, EINVAL for a prohibited one. */
+/* The route to `dst`, from `src` unless NULL, through interface `ifindex` unless 0 (a zone of `dst`
+ * or `src` counts as one). `src` is an address of this host; for another one, which user space
+ * answers for, ask with NULL. Errors: network, ENETUNREACH "no route to …", ENETDOWN, EHOSTUNREACH,
+ * EINVAL for a prohibited one; environment, ENODEV; usage, EADDRNOTAVAIL for `src`. */
 bool route_get(const struct addr *dst, const struct addr *src, uint32_t ifindex,
                struct route *route, struct error *err);
 
