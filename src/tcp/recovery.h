@@ -1,0 +1,42 @@
+/* recovery: finding out from ACKs what is lost: fast retransmit and NewReno's fast recovery
+ * (RFC 5681 3.2, RFC 6582).
+ *
+ * Where the RFCs inflate the congestion window by a segment for every duplicate ACK, `left` counts
+ * the same bytes as gone from the network: what may be sent is the same, and cwnd stays what it
+ * says. */
+#ifndef TCPLUA_TCP_RECOVERY_H
+#define TCPLUA_TCP_RECOVERY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tcp;
+
+struct recovery {
+    bool active;      /* in fast recovery */
+    bool partial;     /* and a partial ACK has been seen */
+    unsigned dupacks; /* duplicate ACKs in a row */
+    uint32_t point;   /* no new recovery before an ACK beyond this: "recover" in RFC 6582 */
+    uint32_t left;    /* bytes believed to have left the network out of order */
+};
+
+/* The handshake is done: nothing is known to be lost. */
+void recovery_init(struct tcp *tcp);
+
+/* An ACK repeated the last one while data is outstanding. */
+void recovery_duplicate(struct tcp *tcp, int64_t now);
+
+/* `bytes` were acknowledged and snd_una has moved. Also lets the congestion window grow, where that
+ * is due. Returns whether the retransmission timer starts again. */
+bool recovery_acked(struct tcp *tcp, uint32_t bytes, int64_t now);
+
+/* The retransmission timer expired: everything outstanding is held to be lost. */
+void recovery_timeout(struct tcp *tcp, int64_t now);
+
+/* Everything outstanding is to be sent again, though not for congestion. */
+void recovery_restart(struct tcp *tcp);
+
+/* Bytes that the congestion window allows beyond those in the network. */
+uint32_t recovery_room(const struct tcp *tcp);
+
+#endif

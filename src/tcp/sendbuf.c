@@ -1,0 +1,66 @@
+/* sendbuf: a queue that is always contiguous. */
+#include "tcp/sendbuf.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SENDBUF_FIRST 1024 /* memory taken for the first byte */
+
+void sendbuf_init(struct sendbuf *b, size_t limit, uint32_t seq)
+{
+    *b = (struct sendbuf){.limit = limit, .seq = seq};
+}
+
+void sendbuf_free(struct sendbuf *b)
+{
+    free(b->bytes);
+    b->bytes = NULL;
+    b->size = b->head = b->length = 0;
+}
+
+/* Makes room for `more` bytes behind the last one. */
+static bool sendbuf_reserve(struct sendbuf *b, size_t more)
+{
+    size_t need = b->length + more;
+
+    if (b->head + need <= b->size)
+        return true;
+    if (need <= b->size / 2) {
+        memmove(b->bytes, b->bytes + b->head, b->length);
+        b->head = 0;
+        return true;
+    }
+
+    size_t size = b->size ? b->size : SENDBUF_FIRST;
+    while (size < 2 * need)
+        size *= 2;
+    uint8_t *bytes = malloc(size);
+    if (!bytes)
+        return false;
+    if (b->length)
+        memcpy(bytes, b->bytes + b->head, b->length);
+    free(b->bytes);
+    b->bytes = bytes;
+    b->size = size;
+    b->head = 0;
+    return true;
+}
+
+size_t sendbuf_append(struct sendbuf *b, const void *bytes, size_t length)
+{
+    if (length > b->limit - b->length)
+        length = b->limit - b->length;
+    if (length == 0 || !sendbuf_reserve(b, length))
+        return 0;
+    memcpy(b->bytes + b->head + b->length, bytes, length);
+    b->length += length;
+    return length;
+}
+
+void sendbuf_drop(struct sendbuf *b, size_t length)
+{
+    b->seq += (uint32_t)length;
+    b->length -= length;
+    b->head = b->length ? b->head + length : 0;
+}

@@ -1,0 +1,129 @@
+/* tcp_check: the invariants of the control block. */
+#include "tcp/tcp_check.h"
+
+#include "tcp/tcb.h"
+
+#define HOLDS(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return #condition;                                                                     \
+    } while (0)
+
+static const char *check_receiver(const struct tcp *tcp)
+{
+    const struct recvbuf *b = &tcp->recv;
+    uint32_t left = b->next;
+
+    HOLDS(b->size == 0 || (b->size & (b->size - 1)) == 0);
+    HOLDS(b->ready <= b->limit);
+    HOLDS(b->ranges <= RECVBUF_RANGES);
+    for (unsigned i = 0; i < b->ranges; i++) {
+        HOLDS(seq_gt(b->range[i].left, left));
+        HOLDS(seq_gt(b->range[i].right, b->range[i].left));
+        left = b->range[i].right;
+    }
+    HOLDS(b->ready + (left - b->next) <= b->size);
+    if (tcp->state == TCPS_SYN_SENT || tcp->state == TCPS_CLOSED)
+        return NULL;
+    HOLDS(seq_le(left, tcp->rcv_adv));
+    HOLDS(seq_le(tcb_rcv_nxt(tcp), tcp->rcv_adv));
+    HOLDS(tcp->rcv_adv - b->next <= b->limit - b->ready);
+    HOLDS(!tcp->fin_known || seq_le(left, tcp->fin_seq));
+    HOLDS(!tcp->fin_received || (tcp->fin_known && tcp->fin_seq == b->next));
+    return NULL;
+}
+
+static const char *check_sender(const struct tcp *tcp)
+{
+    HOLDS(tcp->send.length <= tcp->send.limit);
+    HOLDS(tcp->send.head + tcp->send.length <= tcp->send.size);
+    HOLDS(seq_le(tcp->snd_una, tcp->cursor));
+    HOLDS(seq_le(tcp->cursor, tcp->snd_nxt));
+    HOLDS(seq_le(tcp->snd_nxt, tcb_send_end(tcp)));
+    HOLDS(tcp->send.seq == tcp->snd_una || tcp->snd_una == tcp->iss || tcb_fin_acked(tcp));
+    HOLDS(tcp->snd_mss > 0 && tcp->snd_mss <= tcp->config.mss);
+    HOLDS(tcp->congestion.cwnd >= tcp->snd_mss);
+    HOLDS(!tcp->recovery.active || tcp->cursor == tcp->snd_nxt || tcp->snd_wnd == 0);
+    return NULL;
+}
+
+/* Something is outstanding or waits, so something must be there to end the waiting. */
+static const char *check_timers(const struct tcp *tcp)
+{
+    if (tcp->state == TCPS_CLOSED) {
+        for (int i = 0; i < TIMERS; i++)
+            HOLDS(!tcb_is_armed(tcp, (enum timer)i));
+        return NULL;
+    }
+    HOLDS((tcp->state == TCPS_TIME_WAIT) == tcb_is_armed(tcp, TIMER_TIME_WAIT));
+    if (tcp->dirty || tcp->state == TCPS_TIME_WAIT)
+        return NULL;
+    bool waiting =
+        tcp->snd_una != tcp->snd_nxt || (tcb_is_open(tcp) && tcp->snd_una != tcb_send_end(tcp));
+    HOLDS(!waiting || tcb_is_armed(tcp, TIMER_RETRANSMIT) || tcb_is_armed(tcp, TIMER_PERSIST));
+    HOLDS(!tcp->ack_now && tcp->dup_acks == 0 && !tcp->rst.pending);
+    HOLDS(tcp->ack_debt == 0 || tcb_is_armed(tcp, TIMER_ACK));
+    return NULL;
+}
+
+static const char *check_progress(const struct tcp *tcp, struct tcp_watch *watch)
+{
+    uint32_t edge = tcp->snd_una + tcp->snd_wnd;
+
+    if (tcp->state == TCPS_CLOSED)
+        return NULL;
+    if (watch->sending) {
+        HOLDS(seq_ge(tcp->snd_una, watch->snd_una));
+        HOLDS(seq_ge(tcp->snd_nxt, watch->snd_nxt));
+        edge = seq_max(edge, watch->snd_edge);
+        /* One octet more may be a probe. */
+        HOLDS(tcp->state < TCPS_ESTABLISHED || seq_le(tcp->snd_nxt, edge + 1));
+    }
+    watch->sending = true;
+    watch->snd_una = tcp->snd_una;
+    watch->snd_nxt = tcp->snd_nxt;
+    watch->snd_edge = edge;
+
+    if (tcp->state == TCPS_SYN_SENT)
+        return NULL;
+    if (watch->receiving) {
+        HOLDS(seq_ge(tcb_rcv_nxt(tcp), watch->rcv_nxt));
+        HOLDS(seq_ge(tcp->rcv_adv, watch->rcv_adv));
+    }
+    watch->receiving = true;
+    watch->rcv_nxt = tcb_rcv_nxt(tcp);
+    watch->rcv_adv = tcp->rcv_adv;
+    return NULL;
+}
+
+const char *tcp_check(const struct tcp *tcp, struct tcp_watch *watch)
+{
+    const char *broken = check_receiver(tcp);
+    if (!broken)
+        broken = check_sender(tcp);
+    if (!broken)
+        broken = check_timers(tcp);
+    if (!broken && watch)
+        broken = check_progress(tcp, watch);
+    return broken;
+}
+
+const char *tcp_check_segment(const struct tcp *tcp, const struct segment *out)
+{
+    HOLDS(out->flags & (TCP_SYN | TCP_RST | TCP_ACK));
+    HOLDS(out->length <= tcp->snd_mss);
+    HOLDS(!out->options.has_mss || out->flags & TCP_SYN);
+    if (out->flags & TCP_RST) {
+        HOLDS(out->length == 0 && !(out->flags & (TCP_SYN | TCP_FIN)));
+        return NULL;
+    }
+    HOLDS(seq_le(out->seq + segment_span(out), tcp->snd_nxt));
+    HOLDS(out->length == 0 || out->payload != NULL);
+    if (out->length > 1)
+        HOLDS(seq_le(out->seq + segment_span(out), tcp->snd_una + tcp->snd_wnd));
+    if (out->flags & TCP_ACK) {
+        HOLDS(out->ack == tcb_rcv_nxt(tcp));
+        HOLDS(out->ack + out->window == tcp->rcv_adv);
+    }
+    return NULL;
+}

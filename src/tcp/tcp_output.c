@@ -1,0 +1,276 @@
+/* tcp_output: what there is to send, and when (RFC 9293 3.8 and 3.10.8).
+ *
+ * Every call serves the timers that have expired and then makes at most one segment, the most
+ * urgent one: a RST, the SYN, duplicate ACKs, data and FIN, a bare ACK. */
+#include "tcp/tcb.h"
+
+#define SWS_OVERRIDE (200 * NS_PER_MS) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s */
+
+/* The right edge of the window moves only in steps that are worth a segment to the peer. */
+static uint16_t window_offer(struct tcp *tcp)
+{
+    uint32_t edge = tcb_window_edge(tcp);
+    if (seq_beyond(edge, tcp->rcv_adv) >= tcb_window_step(tcp))
+        tcp->rcv_adv = edge;
+    return (uint16_t)tcb_rcv_wnd(tcp);
+}
+
+static void begin(struct tcp *tcp, struct segment *out, uint32_t seq, uint16_t flags)
+{
+    const struct flow *flow = &tcp->config.flow;
+
+    *out = (struct segment){
+        .src = flow->local,
+        .dst = flow->remote,
+        .sport = flow->lport,
+        .dport = flow->rport,
+        .seq = seq,
+        .flags = flags,
+        .ttl = tcp->config.ttl,
+        .tos = tcp->config.tos,
+        .id = ++tcp->id ? tcp->id : ++tcp->id, /* raw sockets replace an ID of 0 */
+    };
+    tcp->segs_out++;
+    if (!(flags & TCP_ACK))
+        return;
+    out->ack = tcb_rcv_nxt(tcp);
+    if (flags & TCP_RST)
+        return;
+    out->window = flags & TCP_SYN ? (uint16_t)tcb_rcv_wnd(tcp) : window_offer(tcp);
+    tcp->ack_now = false;
+    tcp->ack_debt = 0;
+    tcb_disarm(tcp, TIMER_ACK);
+}
+
+static void arm_retransmission(struct tcp *tcp, int64_t now)
+{
+    if (!tcb_is_armed(tcp, TIMER_RETRANSMIT))
+        tcb_arm(tcp, TIMER_RETRANSMIT, tcb_later(now, tcp->rto.value));
+}
+
+static void serve_retransmission(struct tcp *tcp, int64_t now)
+{
+    tcb_disarm(tcp, TIMER_RETRANSMIT);
+    if (tcb_is_open(tcp)) {
+        recovery_timeout(tcp, now);
+        tcp->timeouts++;
+        rto_backoff(&tcp->rto);
+        return;
+    }
+    tcp->cursor = tcp->iss;
+    if (tcp->syn_hastened && !tcp->timeouts) {
+        tcp->timeouts++; /* it came early because of a half-open connection: no loss */
+        return;
+    }
+    tcp->syn_lost = true;
+    tcp->timeouts++;
+    rto_backoff(&tcp->rto);
+}
+
+static void serve_timers(struct tcp *tcp, int64_t now)
+{
+    if (tcp->state == TCPS_CLOSED)
+        return;
+    if (now >= tcb_give_up(tcp)) {
+        bool opening = tcp->state == TCPS_SYN_SENT || tcp->state == TCPS_SYN_RECEIVED;
+        tcb_fail(tcp, opening && tcp->softly ? TCP_UNREACHABLE : TCP_TIMED_OUT, now);
+        return;
+    }
+    if (now >= tcp->timers[TIMER_TIME_WAIT]) {
+        tcb_enter(tcp, TCPS_CLOSED, now);
+        return;
+    }
+    if (now >= tcp->timers[TIMER_ACK]) {
+        tcb_disarm(tcp, TIMER_ACK);
+        tcp->ack_now = true;
+    }
+    if (now >= tcp->timers[TIMER_PERSIST]) {
+        tcb_disarm(tcp, TIMER_PERSIST);
+        tcp->probe = tcp->snd_wnd == 0;
+        tcp->override = tcp->snd_wnd > 0;
+    }
+    if (now >= tcp->timers[TIMER_RETRANSMIT])
+        serve_retransmission(tcp, now);
+}
+
+static bool output_rst(struct tcp *tcp, struct segment *out)
+{
+    if (!tcp->rst.pending)
+        return false;
+    tcp->rst.pending = false;
+    begin(tcp, out, tcp->rst.seq, tcp->rst.with_ack ? TCP_RST | TCP_ACK : TCP_RST);
+    return true;
+}
+
+static bool output_syn(struct tcp *tcp, struct segment *out, int64_t now)
+{
+    bool active = tcp->state == TCPS_SYN_SENT;
+    if ((!active && tcp->state != TCPS_SYN_RECEIVED) || tcp->cursor != tcp->iss)
+        return false;
+
+    begin(tcp, out, tcp->iss, active ? TCP_SYN : TCP_SYN | TCP_ACK);
+    if (active)
+        out->window = (uint16_t)(tcp->recv.limit < WINDOW_MAX ? tcp->recv.limit : WINDOW_MAX);
+    out->options.has_mss = true;
+    out->options.mss = tcp->config.mss;
+    if (tcp->snd_nxt == tcp->iss) {
+        tcp->snd_nxt = tcp->iss + 1;
+        rto_sent(&tcp->rto, tcp->snd_nxt, now);
+    } else {
+        rto_resent(&tcp->rto);
+        tcp->retransmits++;
+    }
+    tcp->cursor = tcp->snd_nxt;
+    arm_retransmission(tcp, now);
+    return true;
+}
+
+/* Sends `length` bytes that begin at `seq`, and the FIN behind them if `fin`. */
+static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint32_t length,
+                        bool fin, int64_t now)
+{
+    uint32_t end = seq + length + (fin ? 1U : 0U);
+    bool last = length && seq + length == sendbuf_end(&tcp->send);
+
+    begin(tcp, out, seq, (uint16_t)(TCP_ACK | (last ? TCP_PSH : 0) | (fin ? TCP_FIN : 0)));
+    out->length = length;
+    out->payload = length ? sendbuf_at(&tcp->send, seq) : NULL;
+
+    if (seq_lt(seq, tcp->snd_nxt)) {
+        tcp->retransmits++;
+        rto_resent(&tcp->rto);
+    } else {
+        rto_sent(&tcp->rto, end, now);
+    }
+    if (tcp->snd_una == tcp->snd_nxt)
+        tcp->waited = now;
+    tcp->snd_nxt = seq_max(tcp->snd_nxt, end);
+    tcp->last_sent = now;
+}
+
+/* What a segment that begins at `seq` may hold when `room` numbers are allowed. */
+static uint32_t text_length(const struct tcp *tcp, uint32_t seq, uint32_t room, bool *fin)
+{
+    uint32_t length = seq_beyond(sendbuf_end(&tcp->send), seq);
+
+    if (length > tcp->snd_mss)
+        length = tcp->snd_mss;
+    if (length > room)
+        length = room;
+    *fin = tcp->fin_queued && seq + length == sendbuf_end(&tcp->send) && length < room;
+    return length;
+}
+
+/* The peer's window is closed: one octet into it, again and again (RFC 9293 3.8.6.1). What is
+ * outstanding lies outside the window too, so the probe takes its place. */
+static bool output_probe(struct tcp *tcp, struct segment *out, int64_t now)
+{
+    bool fin;
+
+    tcb_disarm(tcp, TIMER_RETRANSMIT);
+    if (tcp->snd_una == tcb_send_end(tcp)) {
+        tcb_disarm(tcp, TIMER_PERSIST);
+        return false;
+    }
+    if (!tcp->probe) {
+        if (!tcb_is_armed(tcp, TIMER_PERSIST)) {
+            tcp->probes = 0;
+            tcp->waited = now;
+            tcb_arm(tcp, TIMER_PERSIST, tcb_later(now, tcp->rto.value));
+        }
+        return false;
+    }
+    tcp->probe = false;
+    tcp->cursor = tcp->snd_una;
+    uint32_t length = text_length(tcp, tcp->snd_una, 1, &fin);
+    int64_t waited = tcp->waited;
+    output_text(tcp, out, tcp->snd_una, length, length == 0, now);
+    tcp->waited = waited; /* R2 counts from the peer's last answer, not from the probe */
+
+    tcp->probes++;
+    int64_t wait = tcp->rto.value;
+    for (unsigned i = 0; i < tcp->probes && wait < tcp->config.max_rto; i++)
+        wait *= 2;
+    if (wait > tcp->config.max_rto)
+        wait = tcp->config.max_rto;
+    tcb_arm(tcp, TIMER_PERSIST, tcb_later(now, wait));
+    return true;
+}
+
+/* Sender SWS avoidance and Nagle's algorithm (RFC 9293 3.8.6.2.1, 3.7.4): whether a segment of new
+ * data is worth sending. */
+static bool worth_sending(const struct tcp *tcp, uint32_t length, bool fin)
+{
+    bool idle = tcp->snd_una == tcp->snd_nxt;
+    bool all = tcp->cursor + length == sendbuf_end(&tcp->send);
+
+    if (length == tcp->snd_mss || fin || tcp->override)
+        return true;
+    return (idle || !tcp->config.nagle) && (all || length >= tcp->max_snd_wnd / 2);
+}
+
+static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
+{
+    if (!tcb_is_open(tcp))
+        return false;
+    if (tcp->snd_wnd == 0)
+        return output_probe(tcp, out, now);
+
+    uint32_t edge = tcp->snd_una + tcp->snd_wnd;
+    bool fin;
+    if (tcp->resend_first) {
+        tcp->resend_first = false;
+        uint32_t room = seq_min(edge, tcp->snd_nxt) - tcp->snd_una;
+        uint32_t length = text_length(tcp, tcp->snd_una, room, &fin);
+        output_text(tcp, out, tcp->snd_una, length, fin, now);
+        arm_retransmission(tcp, now);
+        return true;
+    }
+
+    bool again = seq_lt(tcp->cursor, tcp->snd_nxt);
+    uint32_t length = text_length(tcp, tcp->cursor, seq_beyond(edge, tcp->cursor), &fin);
+    if (length == 0 && !fin)
+        return false;
+    if (!again && !worth_sending(tcp, length, fin)) {
+        /* With nothing outstanding no ACK will come to change this; time must. */
+        if (tcp->snd_una == tcp->snd_nxt && !tcb_is_armed(tcp, TIMER_PERSIST))
+            tcb_arm(tcp, TIMER_PERSIST, now + SWS_OVERRIDE);
+        return false;
+    }
+    if (tcp->snd_una == tcp->snd_nxt && now - tcp->last_sent > tcp->rto.value)
+        congestion_idle(&tcp->congestion);
+    if (recovery_room(tcp) < length) {
+        tcp->limited = tcp->snd_nxt;
+        return false;
+    }
+
+    tcp->override = false;
+    tcb_disarm(tcp, TIMER_PERSIST);
+    output_text(tcp, out, tcp->cursor, length, fin, now);
+    tcp->cursor += length + (fin ? 1U : 0U);
+    arm_retransmission(tcp, now);
+    return true;
+}
+
+static bool output_ack(struct tcp *tcp, struct segment *out)
+{
+    begin(tcp, out, tcb_bare_seq(tcp), TCP_ACK);
+    return true;
+}
+
+bool tcp_output(struct tcp *tcp, struct segment *out, int64_t now)
+{
+    serve_timers(tcp, now);
+    if (output_rst(tcp, out) || output_syn(tcp, out, now))
+        return true;
+    if (tcp->dup_acks) {
+        tcp->dup_acks--;
+        return output_ack(tcp, out);
+    }
+    if (output_data(tcp, out, now))
+        return true;
+    if (tcp->ack_now)
+        return output_ack(tcp, out);
+    tcp->dirty = false;
+    return false;
+}
