@@ -1,5 +1,5 @@
 # Writes OUTPUT, the C table embedded_modules[] (embedded.h), from the Lua files that the file
-# LIST names one a line, relative to ROOT:  cmake -DROOT=… -DLIST=… -DOUTPUT=… -P embed.cmake
+# LIST names one a line, relative to ROOT or, for scripts/, to the project:  cmake -DROOT=… -DLIST=… -DOUTPUT=… -P embed.cmake
 # Bytes, not string literals: compilers limit the length of a literal.
 cmake_minimum_required(VERSION 3.22)
 file(STRINGS ${LIST} files ENCODING UTF-8)
@@ -15,7 +15,11 @@ foreach(file IN LISTS files)
     message(FATAL_ERROR "two files of ${ROOT} are the module ${name}: rename ${file} or the other")
   endif()
   list(APPEND names ${name})
-  file(READ ${ROOT}/${file} hex HEX)
+  set(path ${ROOT}/${file})
+  if(file MATCHES "^scripts/")
+    set(path ${ROOT}/../../${file})
+  endif()
+  file(READ ${path} hex HEX)
   string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
   string(APPEND arrays "static const unsigned char m${index}[] = {${bytes}0};\n")
   string(APPEND rows "    {\"${name}\", \"@tcplua/${file}\", (const char *)m${index}, sizeof m${index} - 1},\n")

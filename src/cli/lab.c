@@ -1,0 +1,97 @@
+/* lab: see lab.h. */
+#include "cli/lab.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "crypto/crypto.h"
+#include "host/lab.h"
+#include "host/lab_server.h"
+#include "script/script.h"
+
+struct lab {
+    bool simulated;
+    uint16_t port;
+    struct lab_server *server;
+};
+
+char *lab_arguments[] = {LAB_SRC, LAB_DST, "9000", NULL};
+
+/* The server listens where the script's arguments say, if they are SRC DST PORT. */
+static uint16_t port_of(const struct options *options)
+{
+    uint16_t port;
+    if (options->command == COMMAND_RUN && options->argc >= 4 &&
+        port_parse(&port, options->argv[options->argc - 1], "port", NULL))
+        return port;
+    return LAB_PORT;
+}
+
+struct lab *lab_start(const struct options *options, struct network_options *network,
+                      struct error *err)
+{
+    struct lab *lab = calloc(1, sizeof *lab);
+    if (!lab) {
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for the lab");
+        return NULL;
+    }
+    lab->port = port_of(options);
+    struct error why;
+    if (!lab_enter(&why)) {
+        lab->simulated = true;
+        fprintf(stderr, "tcplua: the lab is simulated, server included: %s\n", why.message);
+    } else if (!network->iface[0]) {
+        snprintf(network->iface, sizeof network->iface, "%s", LAB_IFACE);
+    }
+    return lab;
+}
+
+static bool digest(const void *bytes, size_t length, uint8_t out[static SHA256_SIZE])
+{
+    return sha256(bytes, length, out, NULL);
+}
+
+bool lab_serve(struct lab *lab, struct error *err)
+{
+    if (lab->simulated)
+        return true;
+    lab->server = lab_server_start(lab->port, digest, err);
+    return lab->server != NULL;
+}
+
+const char *lab_prelude(const struct lab *lab)
+{
+    return lab->simulated ? "tcplua.simlab" : NULL;
+}
+
+int lab_verdict(struct lab *lab, bool talk)
+{
+    struct lab_report report;
+    int status = STATUS_OK;
+    if (!lab->server)
+        return STATUS_OK; /* the simulation's server raises its own errors */
+    while (lab_server_report(lab->server, &report, 0) == 1) {
+        char line[4 * LAB_LINE + 1], answer[4 * LAB_ANSWER + 1];
+        text_escape(line, sizeof line, report.line, report.line_length - 1);
+        text_escape(answer, sizeof answer, report.answer, report.answer_length);
+        if (report.good) {
+            if (talk)
+                printf("the server sent '%s' and got the right hash of it\n", line);
+        } else {
+            complain("the server sent '%s' and got the wrong answer '%s'%s", line, answer,
+                     report.late ? ", and no more in time" : "");
+            status = STATUS_FAILED;
+        }
+    }
+    return status;
+}
+
+void lab_stop(struct lab *lab)
+{
+    if (!lab)
+        return;
+    lab_server_stop(lab->server);
+    free(lab);
+}

@@ -1,0 +1,208 @@
+/* options: see options.h. Options come before the script; all after it is the script's.
+ *
+ * The first word is a script if it has a slash or a dot in it or is "-"; any other must be a
+ * command, so that a command added later never changes what a call means. */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+enum { OPTION_LAB = 256, OPTION_NO_GUARD, OPTION_SEED, OPTION_TIMEOUT };
+
+static const struct option long_options[] = {
+    {"lab", no_argument, NULL, OPTION_LAB},
+    {"no-guard", no_argument, NULL, OPTION_NO_GUARD},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct {
+    const char *name;
+    enum command command;
+} commands[] = {
+    {"run", COMMAND_RUN},   {"demo", COMMAND_DEMO},       {"doctor", COMMAND_DOCTOR},
+    {"help", COMMAND_HELP}, {"version", COMMAND_VERSION},
+};
+
+void options_help(FILE *out)
+{
+    fputs("usage: tcplua [options] SCRIPT [args]     run a Lua script; '-' is standard input\n"
+          "       tcplua [options] -e CHUNK [args]   run a line of Lua\n"
+          "       tcplua demo                        the main job in the lab, drawn as a ladder\n"
+          "       tcplua doctor                      what this machine allows, and how to fix it\n"
+          "\n"
+          "  tcplua scripts/sha_client.lua SRC DST PORT\n"
+          "  tcplua --lab -v scripts/sha_client.lua\n"
+          "\n"
+          "      --lab            run in a private network with a server at 192.0.2.2:9000;\n"
+          "                       no root; without arguments the script gets\n"
+          "                       192.0.2.1 192.0.2.2 9000\n"
+          "  -i IFACE             use this interface\n"
+          "  -v                   a line for every segment, on stderr: '>' sent by tcplua,\n"
+          "                       '<' received, '!' sent by this host's kernel, '*' new state\n"
+          "  -w FILE              save all frames: .pcap, else pcapng; '-' is standard output\n"
+          "      --timeout TIME   end after TIME: 500ms, 2s, 1m (status 124)\n"
+          "      --seed N         make random choices (ISNs, ports) repeatable\n"
+          "      --no-guard       go on where nothing keeps the kernel from resetting\n"
+          "  -h, --help           this text\n"
+          "  -V, --version        the versions of tcplua, Lua, libpcap and mbedTLS\n"
+          "\n"
+          "exit status: 0 all well, 1 the script failed, 2 wrong use, 4 this machine does not\n"
+          "allow it, 124 the time limit passed, 128+n ended by signal n\n",
+          out);
+}
+
+static bool wrong(const char *what, const char *text)
+{
+    char shown[100];
+    fprintf(stderr, "tcplua: %s '%s'; 'tcplua --help' lists what there is\n", what,
+            text_escape(shown, sizeof shown, text, strlen(text)));
+    return false;
+}
+
+/* "500ms", "2s", "1m", "1.5" (seconds). */
+static bool read_time(int64_t *time, const char *text)
+{
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    double unit = strcmp(end, "ms") == 0                  ? 1e6
+                  : strcmp(end, "s") == 0 || *end == '\0' ? 1e9
+                  : strcmp(end, "m") == 0                 ? 60e9
+                                                          : 0;
+    if (end == text || errno || unit == 0 || !(value > 0) || value * unit > 9e15 ||
+        strspn(text, "0123456789.") == 0)
+        return wrong("--timeout takes a time like 500ms, 2s or 1m, not", text);
+    *time = (int64_t)(value * unit);
+    if (*time == 0)
+        *time = 1;
+    return true;
+}
+
+static bool read_seed(struct options *options, const char *text)
+{
+    char *end;
+    errno = 0;
+    options->seed = strtoull(text, &end, 0);
+    options->has_seed = true;
+    if (end == text || *end || errno || text[0] == '-')
+        return wrong("--seed takes a whole number, not", text);
+    return true;
+}
+
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[16], length = strlen(b);
+    if (length >= sizeof row / sizeof row[0])
+        return length;
+    for (size_t j = 0; j <= length; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < length; j++) {
+            size_t change = corner + (a[i] != b[j]),
+                   best = row[j] < row[j + 1] ? row[j] : row[j + 1];
+            corner = row[j + 1];
+            row[j + 1] = change < best + 1 ? change : best + 1;
+        }
+    }
+    return row[length];
+}
+
+static bool read_command(struct options *options, const char *word)
+{
+    const char *near = NULL;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(word, commands[i].name) == 0) {
+            options->command = commands[i].command;
+            options->argc--;
+            options->argv++;
+            return true;
+        }
+        if (distance(word, commands[i].name) <= 2)
+            near = commands[i].name;
+    }
+    char shown[100];
+    text_escape(shown, sizeof shown, word, strlen(word));
+    fprintf(stderr, "tcplua: no command '%s'%s%s%s; a script's name has a '/' or a '.' in it\n",
+            shown, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return false;
+}
+
+bool options_read(struct options *options, int argc, char **argv)
+{
+    *options = (struct options){.iface = ""};
+    opterr = 0;
+    int option, at = 1;
+    while ((option = getopt_long(argc, argv, "+:e:i:vw:hV", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'e':
+            options->command = COMMAND_CHUNK;
+            options->chunk = optarg;
+            break;
+        case 'i':
+            options->iface = optarg;
+            if (strlen(optarg) == 0 || strlen(optarg) > 15)
+                return wrong("no interface can be called", optarg);
+            break;
+        case 'v':
+            options->verbose = true;
+            break;
+        case 'w':
+            options->write = optarg;
+            break;
+        case OPTION_LAB:
+            options->lab = true;
+            break;
+        case OPTION_NO_GUARD:
+            options->no_guard = true;
+            break;
+        case OPTION_SEED:
+            if (!read_seed(options, optarg))
+                return false;
+            break;
+        case OPTION_TIMEOUT:
+            if (!read_time(&options->timeout, optarg))
+                return false;
+            break;
+        case 'h':
+            options->command = COMMAND_HELP;
+            return true;
+        case 'V':
+            options->command = COMMAND_VERSION;
+            return true;
+        case ':':
+            return wrong("a value is missing after", argv[at]);
+        default:
+            return wrong("no option", argv[at]);
+        }
+        at = optind;
+    }
+    options->argc = argc - optind;
+    options->argv = argv + optind;
+    if (options->command == COMMAND_CHUNK)
+        return true;
+    if (options->argc == 0) {
+        fprintf(stderr, "tcplua: no script; 'tcplua --help' says how to use it\n");
+        return false;
+    }
+    const char *word = options->argv[0];
+    if (strpbrk(word, "/.") || strcmp(word, "-") == 0)
+        return true;
+    if (!read_command(options, word))
+        return false;
+    if (options->command == COMMAND_RUN && options->argc == 0) {
+        fprintf(stderr, "tcplua: no script after 'run'\n");
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,128 @@
+--- tcplua.net: packets out and in, by hand.
+--
+--     local net, p = require "tcplua.net", require "tcplua.packet"
+--     local wire <close> = assert(net.open { src = src, dst = dst })
+--     wire:send(p.ip { src = src, dst = dst } / p.tcp { sport = wire:sport(), dport = 80, flags = "S" })
+--     print(wire:recv(1))
+--
+-- A wire holds one local port: the kernel stays quiet about it, and every TCP segment that comes for
+-- it waits in an inbox until it is taken. It is armed when open returns.
+local core = require "tcplua.core"
+local task = require "tcplua.task"
+
+local net = {}
+
+local wire = core.wire_class.__index
+local link = core.link_class.__index
+
+local function bytes_of(packet)
+  return type(packet) == "string" and packet or packet:bytes()
+end
+
+local function parse(bytes, layer)
+  return require "tcplua.packet".parse(bytes, layer)
+end
+
+local function timed_out(what, seconds)
+  return core.error {
+    code = "ETIMEDOUT", message = ("no %s within %g s"):format(what, seconds),
+  }
+end
+
+--- Opens a wire. Fields: src, dst, sport (default: a free one).
+function net.open(options)
+  return core.wire(options)
+end
+
+--- Sends a packet (or a string of bytes) that starts with its IP header.
+function wire:send(packet)
+  return self:raw_send(bytes_of(packet))
+end
+
+--- The next packet that came, and its capture time; waits at most `timeout` seconds (1).
+function wire:recv(timeout)
+  timeout = timeout or 1
+  local deadline = core.now() + timeout
+  while true do
+    local bytes, time = self:raw_take()
+    if bytes then return parse(bytes), time end
+    if not task.wait(self, deadline, "a segment") then return nil, timed_out("segment", timeout) end
+  end
+end
+
+--- Sends one packet at layer 3, by the wire that suits its source address.
+function net.send(packet)
+  return core.send(bytes_of(packet))
+end
+
+--- Sends one frame at layer 2 through interface `iface` (default: that of -i).
+function net.sendp(packet, iface)
+  local out <close>, err = core.open_link { iface = iface }
+  if not out then return nil, err end
+  return out:send(packet)
+end
+
+--- Sends a frame, or on a link without link-layer headers a packet.
+function link:send(packet)
+  return self:raw_send(bytes_of(packet))
+end
+
+--- The next frame, its capture time, and its direction; waits at most `timeout` seconds (1).
+function link:recv(timeout)
+  timeout = timeout or 1
+  local deadline = core.now() + timeout
+  while true do
+    local bytes, time, direction = self:raw_take()
+    if bytes then return parse(bytes, self:medium() == "eth" and "eth" or nil), time, direction end
+    if time then return nil, time end -- the link is gone: an error
+    if not task.wait(self, deadline, "a frame") then return nil, timed_out("frame", timeout) end
+  end
+end
+
+--- A link for whole frames on an interface. Fields: iface (default: that of -i), filter (BPF).
+function net.link(options)
+  return core.open_link(options or {})
+end
+
+--- Starts to capture: armed, filter included, when this returns. Fields: iface, filter (BPF),
+-- immediate (true: frames come at once; false: in blocks, for bulk), snaplen.
+function net.sniffer(options)
+  options = options or {}
+  if options.immediate == nil then
+    local copy = { immediate = true }
+    for k, v in pairs(options) do copy[k] = v end
+    options = copy
+  end
+  return core.open_capture(options)
+end
+
+--- Captures `count` (default: no bound) packets for at most `timeout` seconds (default 10) and
+-- returns them in a list. Fields: those of sniffer, count, timeout.
+function net.sniff(options)
+  local count, timeout = options.count or math.huge, options.timeout or 10
+  local own = {}
+  for k, v in pairs(options) do
+    if k ~= "count" and k ~= "timeout" then own[k] = v end
+  end
+  local capture <close>, err = net.sniffer(own)
+  if not capture then return nil, err end
+  local list, deadline = {}, core.now() + timeout
+  while #list < count do
+    local packet, why = capture:recv(math.max(0, deadline - core.now()))
+    if not packet then
+      if why.code == "ETIMEDOUT" then break end
+      return nil, why, list
+    end
+    list[#list + 1] = packet
+  end
+  return list
+end
+
+--- Two links in memory, joined: what is sent into one comes out of the other. Fields: medium ("ip",
+-- "eth"), mtu, seed, loss, duplicate, reorder, corrupt (probabilities), delay, jitter (seconds).
+net.pair = core.pair
+
+--- Puts a link under a stack of its own with an address, so that connections can use it.
+net.attach = core.attach
+
+return net

@@ -1,0 +1,193 @@
+--- tcplua.task: several things at once, each written from top to bottom.
+--
+-- A task is a coroutine that may wait. There is one blocking primitive below, core.poll; here it
+-- is shared out: whoever waits names the object whose news it wants and a deadline. A blocking call
+-- in the main chunk runs the loop itself, in a task it gives way to the others; in a coroutine that
+-- is not a task it raises, for nobody would wake it.
+--
+--     local task = require "tcplua.task"
+--     local t = task.spawn(function() task.sleep(1); return "done" end)
+--     print(t:join())
+local core = require "tcplua.core"
+
+local task = {}
+task.__index = task
+
+local NOTICE = 2        -- seconds after which a person at a terminal is told what is awaited
+
+local main = {}         -- what the main chunk waits for, kept like a task
+local current           -- the task that runs, nil in the main chunk
+local waiting = {}      -- set of the tasks that wait
+local waiters = {}      -- object -> set of those (main among them) that wait for its news
+local ready = {}        -- tasks to be resumed, in order
+local failed            -- a task that failed before anybody joined it
+
+local function watch(me, source)
+  me.source, me.stirred = source, false
+  if source == nil then return end
+  local set = waiters[source]
+  if not set then
+    set = {}
+    waiters[source] = set
+  end
+  set[me] = true
+  if source.raw_await then source:raw_await() end -- a link is only looked at while awaited
+end
+
+local function unwatch(me)
+  local source = me.source
+  if source == nil then return end
+  local set = waiters[source]
+  set[me] = nil
+  if next(set) == nil then waiters[source] = nil end
+  me.source = nil
+end
+
+local function wake(me, stirred)
+  me.stirred = stirred
+  unwatch(me)
+  if me ~= main then
+    waiting[me] = nil
+    ready[#ready + 1] = me
+  end
+  me.awake = true
+end
+
+local function stir(source)
+  local set = waiters[source]
+  if not set then return end
+  for me in pairs(set) do wake(me, true) end
+end
+
+local function finish(me, ok, ...)
+  if ok and coroutine.status(me.thread) ~= "dead" then
+    waiting[me] = true
+    return
+  end
+  me.done, me.ok, me.results = true, ok, table.pack(...)
+  if waiters[me] then
+    stir(me)
+  elseif not ok then
+    failed = failed or me
+  end
+end
+
+local function resume(me)
+  local before = current
+  current = me
+  finish(me, coroutine.resume(me.thread, table.unpack(me.arguments or {})))
+  me.arguments = nil
+  current = before
+end
+
+local function run_ready()
+  while #ready > 0 do
+    local list = ready
+    ready = {}
+    for i = 1, #list do resume(list[i]) end
+  end
+  if failed then
+    local me = failed
+    failed = nil
+    error(me.results[1], 0)
+  end
+end
+
+local function earliest(deadline)
+  for me in pairs(waiting) do
+    if me.deadline < deadline then deadline = me.deadline end
+  end
+  return deadline
+end
+
+-- Runs the loop until the main chunk has what it waits for.
+local function run(what)
+  local notice = what and core.terminal(2) and core.now() + NOTICE or math.huge
+  while true do
+    run_ready()
+    if main.awake then return end
+    local source, why = core.poll(math.min(earliest(main.deadline), notice))
+    if source ~= nil then
+      stir(source)
+    elseif why == "stalled" and #ready == 0 then
+      error(core.error {
+        code = "EDEADLK", kind = "usage",
+        message = "nothing can happen any more: every task waits and no timer runs",
+      }, 0)
+    end
+    local now = core.now()
+    if now >= main.deadline and not main.awake then wake(main, false) end
+    for me in pairs(waiting) do
+      if now >= me.deadline then wake(me, false) end
+    end
+    if now >= notice then
+      notice = math.huge
+      if not main.awake then io.stderr:write("tcplua: waiting for ", what, "\n") end
+    end
+  end
+end
+
+--- Waits for news of `source` (nil: of nothing) until `deadline` on core.now()'s clock. Returns
+-- whether there was news. `what` completes "waiting for …".
+function task.wait(source, deadline, what)
+  local thread, is_main = coroutine.running()
+  local me = current or main
+  if me ~= main and thread ~= me.thread or me == main and not is_main then
+    error("a coroutine that is not a task cannot wait; use task.spawn", 2)
+  end
+  me.deadline, me.awake = deadline, false
+  watch(me, source)
+  if me == main then
+    local ok, err = xpcall(run, function(e) return e end, what)
+    if not ok then
+      unwatch(main)
+      error(err, 0)
+    end
+  else
+    coroutine.yield()
+  end
+  return me.stirred
+end
+
+--- Starts `f(...)` as a task: it runs when the caller next waits.
+function task.spawn(f, ...)
+  local me = setmetatable({ thread = coroutine.create(f), arguments = { ... } }, task)
+  ready[#ready + 1] = me
+  return me
+end
+
+--- Waits until the task has ended, and returns what it returned; its error is raised here.
+-- With `timeout` (seconds) it gives nil and an error of code ETIMEDOUT when that has passed.
+function task:join(timeout)
+  local deadline = core.now() + (timeout or math.huge)
+  while not self.done do
+    if not task.wait(self, deadline, "a task to end") and not self.done then
+      return nil, core.error { code = "ETIMEDOUT", message = "the task has not ended in time" }
+    end
+  end
+  if failed == self then failed = nil end
+  if not self.ok then error(self.results[1], 0) end
+  return table.unpack(self.results, 1, self.results.n)
+end
+
+--- Ends a task where it waits; what it holds in `<close>` variables is closed.
+function task:cancel()
+  if self.done then return end
+  unwatch(self)
+  waiting[self] = nil
+  for i = #ready, 1, -1 do
+    if ready[i] == self then table.remove(ready, i) end
+  end
+  finish(self, coroutine.close(self.thread))
+  self.done = true
+end
+
+--- Lets `seconds` pass.
+function task.sleep(seconds)
+  task.wait(nil, core.now() + seconds)
+end
+
+--- Seconds on the clock that all deadlines are measured on.
+task.now = core.now
+
+return task

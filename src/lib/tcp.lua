@@ -1,0 +1,277 @@
+--- tcplua.tcp: connections.
+--
+--     local tcp = require "tcplua.tcp"
+--     local conn <close> = assert(tcp.connect { src = "192.0.2.1", dst = "192.0.2.2", port = 80 })
+--     assert(conn:send("hello\n"))
+--     print(conn:read_line())
+--
+-- Every call that can fail returns nil and an error object: code ("ECONNREFUSED", …), kind
+-- ("network", "protocol", "environment", "usage"), message (its tostring too), op. A read adds, as
+-- a third result, what had come before. Timeouts are in seconds, for the whole call.
+local core = require "tcplua.core"
+local task = require "tcplua.task"
+
+local tcp = {}
+
+local CONNECT_TIMEOUT = 60
+local READ_TIMEOUT = 300 -- a person may be typing at the other end
+local CLOSE_TIMEOUT = 300
+local LINE_MAX = 1048576
+local CHUNK = 65536
+
+local conn = core.conn_class.__index
+local listener = core.listener_class.__index
+
+local function failure(op, code, kind, message)
+  local err = core.error { code = code, kind = kind, message = message }
+  err.op = op
+  return err
+end
+
+local function peer(self)
+  local i = self:info()
+  return (i.dst:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(i.dst, i.dport)
+end
+
+local function timeout_option(name, value, default)
+  if value == nil then return default end
+  if type(value) ~= "number" then
+    error(("%s: a number of seconds expected, got %s"):format(name, type(value)), 3)
+  end
+  return value
+end
+
+-- Waits until `done(self)`. Returns true, or nil and why it never will be.
+local function await(self, done, deadline, op, what)
+  while not done(self) do
+    local err = self:raw_error()
+    if err then
+      err.op = op
+      return nil, err
+    end
+    if not task.wait(self, deadline, what) and not done(self) and not self:raw_error() then
+      local trouble = self:trouble()
+      if trouble then
+        return nil, failure(op, "EHOSTUNREACH", "network",
+          ("no answer from %s: %s"):format(peer(self), trouble))
+      end
+      return nil, failure(op, "ETIMEDOUT", "network", ("timed out waiting for %s"):format(what))
+    end
+  end
+  return true
+end
+
+--- Opens a connection. Fields: dst, port; src (default: what the routing table says), sport
+-- (default: a free one), timeout (60 s), mss, sndbuf, rcvbuf, ttl, tos, user_timeout, time_wait.
+-- Numbers may be given as strings, as a command line does.
+function tcp.connect(options)
+  local limit = timeout_option("timeout", options.timeout, CONNECT_TIMEOUT)
+  local self, err = core.connect(options)
+  if not self then
+    err.op = "connect"
+    return nil, err
+  end
+  local function opened()
+    local state = self:state()
+    return state ~= "SYN-SENT" and state ~= "SYN-RECEIVED" and state ~= "CLOSED"
+  end
+  local ok
+  ok, err = await(self, opened, core.now() + limit, "connect",
+    ("%s to answer the SYN"):format(peer(self)))
+  if not ok then
+    if self:raw_error() == nil and err.code == "ETIMEDOUT" then
+      err.message = ("no answer from %s within %g s"):format(peer(self), limit)
+    end
+    self:raw_free()
+    return nil, err
+  end
+  return self
+end
+
+--- Takes connections in. Fields: addr, port, backlog (128), and those of connect.
+function tcp.listen(options)
+  local self, err = core.listen(options)
+  if not self then err.op = "listen" end
+  return self, err
+end
+
+--- Waits for the next connection.
+function listener:accept(timeout)
+  local deadline = core.now() + timeout_option("timeout", timeout, math.huge)
+  while true do
+    local accepted = self:raw_accept()
+    if accepted then return accepted end
+    if not task.wait(self, deadline, "a connection") then
+      return nil, failure("accept", "ETIMEDOUT", "network", "timed out waiting for a connection")
+    end
+  end
+end
+
+local function has_input(self) return self:readable() > 0 or self:eof() end
+
+-- Reads into `parts` until enough: `max` bytes, or the byte `stop`, or the end of the stream.
+local function fill(self, parts, max, stop, deadline, what)
+  local have = 0
+  while have < max do
+    local ok, err = await(self, has_input, deadline, "read", what)
+    if not ok then return nil, err, have end
+    if self:readable() == 0 then return "eof", nil, have end
+    local piece = self:raw_read(math.min(max - have, CHUNK), stop)
+    parts[#parts + 1] = piece
+    have = have + #piece
+    if stop and piece:byte(-1) == stop:byte() then return "stop", nil, have end
+  end
+  return "full", nil, have
+end
+
+--- The next line as it was sent, its LF included. Options: max (1 MiB, the LF included),
+-- timeout (300 s). An end of stream before the LF is an error of code EOF.
+function conn:read_line(options)
+  options = options or {}
+  local max = options.max or LINE_MAX
+  local parts = {}
+  local deadline = core.now() + timeout_option("timeout", options.timeout, READ_TIMEOUT)
+  local how, err, have = fill(self, parts, max, "\n", deadline,
+    ("a line from %s"):format(peer(self)))
+  local line = table.concat(parts)
+  if how == "stop" then return line end
+  if how == "eof" then
+    err = failure("read", "EOF", "protocol", have == 0
+      and ("%s closed the connection without sending a line"):format(peer(self))
+      or ("%s closed the connection %d bytes into a line, before its end"):format(peer(self), have))
+  elseif how == "full" then
+    err = failure("read", "EMSGSIZE", "protocol", ("line longer than %d bytes"):format(max))
+  end
+  return nil, err, line
+end
+
+--- Iterates over the lines; an end of stream ends it, anything else raises.
+function conn:lines(options)
+  return function()
+    local line, err, rest = self:read_line(options)
+    if line then return line end
+    if err.code == "EOF" then return rest ~= "" and rest or nil end
+    error(err, 0)
+  end
+end
+
+--- Between 1 and `max` bytes (64 KiB), as soon as there are any; nil and EOF at the end.
+function conn:read(max, timeout)
+  max = max or CHUNK
+  local deadline = core.now() + timeout_option("timeout", timeout, READ_TIMEOUT)
+  local ok, err = await(self, has_input, deadline, "read", ("data from %s"):format(peer(self)))
+  if not ok then return nil, err, "" end
+  if self:readable() == 0 then
+    return nil, failure("read", "EOF", "network", ("%s closed its side"):format(peer(self))), ""
+  end
+  return self:raw_read(max)
+end
+
+--- Everything up to the end of the stream, at most `max` bytes (1 MiB).
+function conn:read_all(max, timeout)
+  max = max or LINE_MAX
+  local parts = {}
+  local deadline = core.now() + timeout_option("timeout", timeout, READ_TIMEOUT)
+  local how, err = fill(self, parts, max + 1, nil, deadline,
+    ("%s to finish"):format(peer(self)))
+  local data = table.concat(parts)
+  if how == "eof" then return data end
+  if how == "full" then
+    err = failure("read", "EMSGSIZE", "protocol", ("more than %d bytes came"):format(max))
+  end
+  return nil, err, data
+end
+
+--- Hands all of `data` to the connection, waiting for room in its buffer.
+function conn:send(data, timeout)
+  if type(data) ~= "string" then
+    error(("data: a string expected, got %s"):format(type(data)), 2)
+  end
+  local deadline = core.now() + timeout_option("timeout", timeout, READ_TIMEOUT)
+  local at = 1
+  local function more()
+    at = at + self:raw_write(data, at)
+    return at > #data
+  end
+  if #data > 0 then
+    local state = self:state()
+    if not self:raw_error() and state ~= "ESTABLISHED" and state ~= "CLOSE-WAIT" then
+      return nil, failure("send", "EPIPE", "usage", "this side of the connection is shut down")
+    end
+  end
+  return await(self, more, deadline, "send", ("%s to take data"):format(peer(self)))
+end
+
+--- Ends this side's stream with a FIN; the other goes on.
+function conn:shutdown()
+  self:raw_shutdown()
+  return true
+end
+
+local function over(self)
+  local state = self:state()
+  return state == "CLOSED" or state == "TIME-WAIT"
+end
+
+local function fine(self) return over(self) and not self:raw_error() end
+
+-- A close that does not come about frees the peer with a reset.
+local function finish(self, ok, err)
+  if not ok and not self:raw_error() then self:raw_abort() end
+  return ok, err
+end
+
+--- The close that the peer starts: waits for its FIN (which is acknowledged), sends ours, waits for
+-- the acknowledgement. Data that still comes is not looked at.
+function conn:passive_close(timeout)
+  local deadline = core.now() + timeout_option("timeout", timeout, CLOSE_TIMEOUT)
+  local function ended()
+    while self:readable() > 0 do self:raw_read(CHUNK) end
+    return self:eof()
+  end
+  local ok, err = await(self, ended, deadline, "close", ("%s to close"):format(peer(self)))
+  if ok then
+    self:raw_shutdown()
+    ok, err = await(self, fine, deadline, "close",
+      ("%s to acknowledge the FIN"):format(peer(self)))
+  end
+  return finish(self, ok, err)
+end
+
+--- Closes from this side and waits until both have: FIN out, its ACK and their FIN in. Data that
+-- nobody has read means a reset instead (RFC 2525 2.17). Closing again does nothing.
+function conn:close(timeout)
+  if self:closed() then return true end
+  local ok, err = true, nil
+  if not self:raw_error() and not over(self) then
+    local deadline = core.now() + timeout_option("timeout", timeout, CLOSE_TIMEOUT)
+    local function ended()
+      if self:readable() > 0 then
+        self:raw_abort()
+        return true
+      end
+      return fine(self)
+    end
+    if self:readable() == 0 then self:raw_shutdown() end
+    ok, err = finish(self, await(self, ended, deadline, "close",
+      ("%s to close"):format(peer(self))))
+  end
+  self:raw_free()
+  return ok, err
+end
+
+--- Ends the connection at once with a reset.
+function conn:abort()
+  if not self:closed() then
+    self:raw_abort()
+    self:raw_free()
+  end
+  return true
+end
+
+-- A block left by an error does not wait for a peer.
+function core.conn_class.__close(self, err)
+  if err ~= nil then self:abort() else self:close() end
+end
+
+return tcp

@@ -1,0 +1,408 @@
+/* lua_conn: connections and listeners as userdata. What is here never waits; tcplua.tcp adds the
+ * methods that do (their names are without "raw_").
+ *
+ * The object is made closed first and gets its endpoint last; __gc and raw_free are one function
+ * and may be repeated. */
+#include <string.h>
+
+#include "script/modules.h"
+#include "script/util.h"
+#include "stack/stack.h"
+
+#define CONN     "tcplua.conn"
+#define LISTENER "tcplua.listener"
+
+struct conn {
+    struct endpoint *endpoint; /* NULL: closed */
+};
+
+struct listening {
+    struct listener *listener; /* NULL: closed */
+};
+
+static struct endpoint *check_conn(lua_State *L)
+{
+    struct conn *conn = luaL_checkudata(L, 1, CONN);
+    if (!conn->endpoint)
+        luaL_error(L, "attempt to use a closed connection");
+    return conn->endpoint;
+}
+
+/* [-0, +1, m] A closed connection object. */
+static struct conn *push_closed(lua_State *L)
+{
+    struct conn *conn = lua_newuserdatauv(L, sizeof *conn, 1);
+    conn->endpoint = NULL;
+    luaL_setmetatable(L, CONN);
+    return conn;
+}
+
+static const char *const option_names[] = {
+    "src", "dst",          "port",      "sport",   "mss",     "sndbuf", "rcvbuf", "ttl",
+    "tos", "user_timeout", "time_wait", "timeout", "backlog", "addr",   NULL};
+
+/* Options that connect and listen share; seconds become nanoseconds. */
+static bool read_options(lua_State *L, int index, struct endpoint_options *options,
+                         struct error *err)
+{
+    lua_Integer mss = 0, sndbuf = 0, rcvbuf = 0, ttl = 0, tos = 0;
+    check_fields(L, index, option_names);
+    if (!field_range(L, index, "mss", 64, 65495, &mss, err) ||
+        !field_range(L, index, "sndbuf", 1, 1 << 30, &sndbuf, err) ||
+        !field_range(L, index, "rcvbuf", 1, 1 << 30, &rcvbuf, err) ||
+        !field_range(L, index, "ttl", 1, 255, &ttl, err) ||
+        !field_range(L, index, "tos", 0, 255, &tos, err))
+        return false;
+    options->mss = (uint16_t)mss;
+    options->sndbuf = (uint32_t)sndbuf;
+    options->rcvbuf = (uint32_t)rcvbuf;
+    options->ttl = (uint8_t)ttl;
+    options->tos = (uint8_t)tos;
+    options->user_timeout = to_ns(field_number(L, index, "user_timeout", 0));
+    options->time_wait = to_ns(field_number(L, index, "time_wait", 0));
+    return true;
+}
+
+static bool missing(struct error *err, const char *what)
+{
+    return fail(err, ERROR_USAGE, "EINVAL", "%s is missing", what);
+}
+
+/* connect{dst=, port=, src=, sport=, …} -> conn | nil, error */
+static int core_connect(lua_State *L)
+{
+    struct endpoint_options options = {.sport = 0};
+    struct error err;
+    lua_settop(L, 1);
+    bool good = read_options(L, 1, &options, &err) && field_addr(L, 1, "src", &options.src, &err) &&
+                field_addr(L, 1, "dst", &options.dst, &err) &&
+                field_port(L, 1, "port", &options.dport, &err) &&
+                field_port(L, 1, "sport", &options.sport, &err);
+    if (good && options.dst.kind == ADDR_NONE)
+        good = missing(&err, "the destination address (dst)");
+    if (good && options.dport == 0)
+        good = missing(&err, "the destination port (port)");
+    if (good && options.src.kind == ADDR_NONE)
+        good = network_source(the_network(L), &options.dst, &options.src, &err);
+    if (!good)
+        return push_failure(L, &err);
+    struct conn *conn = push_closed(L);
+    conn->endpoint = endpoint_connect(the_network(L), &options, &err);
+    if (!conn->endpoint)
+        return push_failure(L, &err);
+    remember_source(L, &conn->endpoint->source, -1);
+    return 1;
+}
+
+/* raw_read(max [, stop]) -> string: what is there, up to and with the byte `stop` */
+static int conn_raw_read(lua_State *L)
+{
+    struct endpoint *endpoint = check_conn(L);
+    lua_Integer max = luaL_checkinteger(L, 2);
+    size_t stop_length = 0;
+    const char *stop = luaL_optlstring(L, 3, NULL, &stop_length);
+    luaL_argcheck(L, max >= 0, 2, "not negative");
+    luaL_argcheck(L, !stop || stop_length == 1, 3, "one byte");
+    size_t length = tcp_readable(endpoint->tcp);
+    if (length > (size_t)max)
+        length = (size_t)max;
+    luaL_Buffer b;
+    char *bytes = luaL_buffinitsize(L, &b, length);
+    length = tcp_read(endpoint->tcp, bytes, length, stop ? (unsigned char)stop[0] : -1,
+                      clock_now(&the_network(L)->clock));
+    luaL_pushresultsize(&b, length);
+    endpoint_serve(endpoint); /* a window update may be due */
+    return 1;
+}
+
+/* raw_write(string [, from]) -> how many bytes, from position `from` on, were taken */
+static int conn_raw_write(lua_State *L)
+{
+    struct endpoint *endpoint = check_conn(L);
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    lua_Integer from = luaL_optinteger(L, 3, 1);
+    luaL_argcheck(L, from >= 1 && (size_t)from <= length + 1, 3, "inside the string");
+    size_t taken = tcp_write(endpoint->tcp, bytes + (from - 1), length - (size_t)(from - 1));
+    endpoint_serve(endpoint);
+    lua_pushinteger(L, (lua_Integer)taken);
+    return 1;
+}
+
+/* raw_shutdown(): no more data from us */
+static int conn_raw_shutdown(lua_State *L)
+{
+    struct endpoint *endpoint = check_conn(L);
+    tcp_shutdown(endpoint->tcp, clock_now(&the_network(L)->clock));
+    endpoint_serve(endpoint);
+    return 0;
+}
+
+/* raw_abort(): reset */
+static int conn_raw_abort(lua_State *L)
+{
+    struct endpoint *endpoint = check_conn(L);
+    tcp_abort(endpoint->tcp, clock_now(&the_network(L)->clock));
+    endpoint_serve(endpoint);
+    return 0;
+}
+
+/* raw_free(): lets go, with a reset unless the connection is over; may be repeated */
+static int conn_raw_free(lua_State *L)
+{
+    struct conn *conn = luaL_checkudata(L, 1, CONN);
+    struct endpoint *endpoint = conn->endpoint;
+    conn->endpoint = NULL;
+    if (endpoint)
+        endpoint_free(endpoint);
+    return 0;
+}
+
+/* raw_error() -> error | nil */
+static int conn_raw_error(lua_State *L)
+{
+    const struct error *err = endpoint_error(check_conn(L));
+    if (err)
+        push_error(L, err);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* trouble() -> what was last heard or said against the connection without ending it | nil */
+static int conn_trouble(lua_State *L)
+{
+    struct endpoint *endpoint = check_conn(L);
+    if (!endpoint->soft)
+        return 0;
+    lua_pushstring(L, endpoint->soft_error);
+    return 1;
+}
+
+/* closed() -> whether the object was closed */
+static int conn_closed(lua_State *L)
+{
+    lua_pushboolean(L, !((struct conn *)luaL_checkudata(L, 1, CONN))->endpoint);
+    return 1;
+}
+
+/* readable() -> bytes that a read would return at once */
+static int conn_readable(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)tcp_readable(check_conn(L)->tcp));
+    return 1;
+}
+
+/* eof() -> whether the peer has closed its side and all before it was read */
+static int conn_eof(lua_State *L)
+{
+    lua_pushboolean(L, tcp_eof(check_conn(L)->tcp));
+    return 1;
+}
+
+/* state() -> "ESTABLISHED", … */
+static int conn_state(lua_State *L)
+{
+    lua_pushstring(L, tcp_state_name(tcp_state(check_conn(L)->tcp)));
+    return 1;
+}
+
+static void set_integer(lua_State *L, const char *name, lua_Integer value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_seconds(lua_State *L, const char *name, int64_t ns)
+{
+    lua_pushnumber(L, to_seconds(ns));
+    lua_setfield(L, -2, name);
+}
+
+static void set_addr(lua_State *L, const char *name, const struct addr *addr)
+{
+    char text[ADDR_TEXT];
+    lua_pushstring(L, addr_format(addr, text));
+    lua_setfield(L, -2, name);
+}
+
+/* info() -> the numbers of the connection, in the words of RFC 9293 and tcp_info */
+static int conn_info(lua_State *L)
+{
+    struct endpoint *endpoint = check_conn(L);
+    const struct flow *flow = tcp_flow(endpoint->tcp);
+    struct tcp_info i;
+    tcp_info(endpoint->tcp, &i);
+    lua_createtable(L, 0, 32);
+    lua_pushstring(L, tcp_state_name(tcp_state(endpoint->tcp)));
+    lua_setfield(L, -2, "state");
+    set_addr(L, "src", &flow->local);
+    set_addr(L, "dst", &flow->remote);
+    set_integer(L, "sport", flow->lport);
+    set_integer(L, "dport", flow->rport);
+    set_integer(L, "iss", i.iss);
+    set_integer(L, "snd_una", i.snd_una);
+    set_integer(L, "snd_nxt", i.snd_nxt);
+    set_integer(L, "snd_wnd", i.snd_wnd);
+    set_integer(L, "irs", i.irs);
+    set_integer(L, "rcv_nxt", i.rcv_nxt);
+    set_integer(L, "rcv_wnd", i.rcv_wnd);
+    set_integer(L, "snd_mss", i.snd_mss);
+    set_integer(L, "rcv_mss", i.rcv_mss);
+    set_integer(L, "cwnd", i.cwnd);
+    set_integer(L, "ssthresh", i.ssthresh);
+    set_seconds(L, "rto", i.rto);
+    set_seconds(L, "srtt", i.srtt);
+    set_seconds(L, "rttvar", i.rttvar);
+    set_integer(L, "segs_in", (lua_Integer)i.segs_in);
+    set_integer(L, "segs_out", (lua_Integer)i.segs_out);
+    set_integer(L, "bytes_received", (lua_Integer)i.bytes_received);
+    set_integer(L, "bytes_acked", (lua_Integer)i.bytes_acked);
+    set_integer(L, "retransmits", (lua_Integer)i.retransmits);
+    set_integer(L, "out_of_order", (lua_Integer)i.out_of_order);
+    set_integer(L, "overlaps", (lua_Integer)i.overlaps);
+    set_integer(L, "challenge_acks", (lua_Integer)i.challenge_acks);
+    set_integer(L, "unsent", (lua_Integer)i.unsent);
+    set_integer(L, "unacked", (lua_Integer)i.unacked);
+    lua_pushboolean(L, i.fin_acked);
+    lua_setfield(L, -2, "fin_acked");
+    lua_pushboolean(L, i.fin_received);
+    lua_setfield(L, -2, "fin_received");
+    return 1;
+}
+
+static int conn_tostring(lua_State *L)
+{
+    struct conn *conn = luaL_checkudata(L, 1, CONN);
+    if (!conn->endpoint) {
+        lua_pushliteral(L, "connection (closed)");
+        return 1;
+    }
+    const struct flow *flow = tcp_flow(conn->endpoint->tcp);
+    char local[ADDR_TEXT], remote[ADDR_TEXT];
+    lua_pushfstring(L, "connection %s.%d > %s.%d %s", addr_format(&flow->local, local), flow->lport,
+                    addr_format(&flow->remote, remote), flow->rport,
+                    tcp_state_name(tcp_state(conn->endpoint->tcp)));
+    return 1;
+}
+
+/* --- listeners ----------------------------------------------------------------------------------
+ */
+
+static struct listener *check_listener(lua_State *L)
+{
+    struct listening *listening = luaL_checkudata(L, 1, LISTENER);
+    if (!listening->listener)
+        luaL_error(L, "attempt to use a closed listener");
+    return listening->listener;
+}
+
+/* listen{addr=, port=, backlog=, …} -> listener | nil, error */
+static int core_listen(lua_State *L)
+{
+    struct endpoint_options options = {.sport = 0};
+    struct error err;
+    lua_Integer backlog = 128;
+    lua_settop(L, 1);
+    bool good = read_options(L, 1, &options, &err) &&
+                field_addr(L, 1, "addr", &options.src, &err) &&
+                field_port(L, 1, "port", &options.sport, &err) &&
+                field_range(L, 1, "backlog", 1, 65535, &backlog, &err);
+    if (good && options.src.kind == ADDR_NONE)
+        good = missing(&err, "the address to listen on (addr)");
+    if (!good)
+        return push_failure(L, &err);
+    struct listening *listening = lua_newuserdatauv(L, sizeof *listening, 0);
+    listening->listener = NULL;
+    luaL_setmetatable(L, LISTENER);
+    listening->listener = listener_open(the_network(L), &options, (uint32_t)backlog, &err);
+    if (!listening->listener)
+        return push_failure(L, &err);
+    remember_source(L, &listening->listener->source, -1);
+    return 1;
+}
+
+/* raw_accept() -> conn | nil */
+static int listener_raw_accept(lua_State *L)
+{
+    struct listener *listener = check_listener(L);
+    struct conn *conn = push_closed(L);
+    conn->endpoint = listener_accept(listener);
+    if (!conn->endpoint)
+        return 0;
+    remember_source(L, &conn->endpoint->source, -1);
+    return 1;
+}
+
+/* port() -> the port it listens on */
+static int listener_port(lua_State *L)
+{
+    lua_pushinteger(L, check_listener(L)->port);
+    return 1;
+}
+
+/* close(): may be repeated; connections that were not accepted are reset */
+static int listener_close(lua_State *L)
+{
+    struct listening *listening = luaL_checkudata(L, 1, LISTENER);
+    struct listener *listener = listening->listener;
+    listening->listener = NULL;
+    if (listener)
+        listener_free(listener);
+    return 0;
+}
+
+static int listener_tostring(lua_State *L)
+{
+    struct listening *listening = luaL_checkudata(L, 1, LISTENER);
+    if (listening->listener)
+        lua_pushfstring(L, "listener on port %d", listening->listener->port);
+    else
+        lua_pushliteral(L, "listener (closed)");
+    return 1;
+}
+
+void open_conn(lua_State *L)
+{
+    static const luaL_Reg conn_methods[] = {
+        {"raw_read", conn_raw_read},
+        {"raw_write", conn_raw_write},
+        {"raw_shutdown", conn_raw_shutdown},
+        {"raw_abort", conn_raw_abort},
+        {"raw_free", conn_raw_free},
+        {"raw_error", conn_raw_error},
+        {"trouble", conn_trouble},
+        {"closed", conn_closed},
+        {"readable", conn_readable},
+        {"eof", conn_eof},
+        {"state", conn_state},
+        {"info", conn_info},
+        {NULL, NULL},
+    };
+    static const luaL_Reg conn_meta[] = {
+        {"__gc", conn_raw_free},
+        {"__close", conn_raw_free},
+        {"__tostring", conn_tostring},
+        {NULL, NULL},
+    };
+    static const luaL_Reg listener_methods[] = {
+        {"raw_accept", listener_raw_accept},
+        {"port", listener_port},
+        {"close", listener_close},
+        {NULL, NULL},
+    };
+    static const luaL_Reg listener_meta[] = {
+        {"__gc", listener_close},
+        {"__close", listener_close},
+        {"__tostring", listener_tostring},
+        {NULL, NULL},
+    };
+    new_class(L, CONN, conn_methods, conn_meta);
+    lua_setfield(L, -2, "conn_class");
+    new_class(L, LISTENER, listener_methods, listener_meta);
+    lua_setfield(L, -2, "listener_class");
+    lua_pushcfunction(L, core_connect);
+    lua_setfield(L, -2, "connect");
+    lua_pushcfunction(L, core_listen);
+    lua_setfield(L, -2, "listen");
+}

@@ -1,0 +1,200 @@
+/* lua_core: require "tcplua.core", the primitives under the Lua modules: time, the one blocking
+ * call, and (open_conn, open_wire, open_link) the things that it waits for. Scripts use the modules
+ * above: tcplua.tcp, tcplua.net, tcplua.task. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "script/modules.h"
+#include "script/util.h"
+#include "stack/network.h"
+#include "stack/trace.h"
+
+/* now() -> seconds on the network's clock */
+static int core_now(lua_State *L)
+{
+    lua_pushnumber(L, to_seconds(clock_now(&the_network(L)->clock)));
+    return 1;
+}
+
+/* wall() -> seconds since 1970 */
+static int core_wall(lua_State *L)
+{
+    lua_pushnumber(L, to_seconds(clock_wall(&the_network(L)->clock)));
+    return 1;
+}
+
+static int interrupted(lua_State *L)
+{
+    struct error err;
+    fail(&err, ERROR_NETWORK, "EINTR", "interrupted");
+    push_error(L, &err);
+    return lua_error(L);
+}
+
+/* poll(deadline) -> object with news | nil, "timeout" | nil, "stalled"; raises when interrupted */
+static int core_poll(lua_State *L)
+{
+    int64_t deadline = to_ns(luaL_checknumber(L, 1));
+    struct source *source;
+    for (;;) {
+        switch (network_poll(the_network(L), deadline, &source)) {
+        case POLL_SOURCE:
+            if (push_source(L, source))
+                return 1;
+            break; /* nobody holds it any more */
+        case POLL_TIMEOUT:
+            lua_pushnil(L);
+            lua_pushliteral(L, "timeout");
+            return 2;
+        case POLL_STALLED:
+            lua_pushnil(L);
+            lua_pushliteral(L, "stalled");
+            return 2;
+        case POLL_INTERRUPTED:
+            return interrupted(L);
+        }
+    }
+}
+
+/* work(): does what is due, without waiting */
+static int core_work(lua_State *L)
+{
+    network_work(the_network(L));
+    return 0;
+}
+
+/* simulate(): a virtual clock from here on; raises once there is a stack on it */
+static int core_simulate(lua_State *L)
+{
+    struct network *network = the_network(L);
+    luaL_argcheck(L, !network->stacks, 1, "a network that is in use cannot become virtual");
+    network->clock = (struct clock){.virtual = true, .now = NS_PER_S};
+    return 0;
+}
+
+/* seed(integer): makes random choices from here on repeatable */
+static int core_seed(lua_State *L)
+{
+    struct network *network = the_network(L);
+    network->options.has_seed = true;
+    network->options.seed = network->random = (uint64_t)luaL_checkinteger(L, 1);
+    network->ready_secret = false;
+    return 0;
+}
+
+/* error{code=, kind=, message=} -> error object */
+static int core_error(lua_State *L)
+{
+    static const char *const kinds[] = {"network", "protocol", "environment", "usage", NULL};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *kind = field_string(L, 1, "kind", "network");
+    int i = 0;
+    while (kinds[i] && strcmp(kinds[i], kind) != 0)
+        i++;
+    luaL_argcheck(L, kinds[i], 1, "kind is none of network, protocol, environment, usage");
+    struct error err;
+    fail(&err, (enum error_kind)i, field_string(L, 1, "code", "EOTHER"), "%s",
+         field_string(L, 1, "message", "unknown error"));
+    push_error(L, &err);
+    return 1;
+}
+
+/* is_error(value) -> boolean */
+static int core_is_error(lua_State *L)
+{
+    lua_pushboolean(L, is_error(L, 1));
+    return 1;
+}
+
+/* escape(string) -> the same, printable */
+static int core_escape(lua_State *L)
+{
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 1, &length);
+    luaL_Buffer b;
+    char *out = luaL_buffinitsize(L, &b, 4 * length + 1);
+    text_escape(out, 4 * length + 1, bytes, length);
+    luaL_pushresultsize(&b, strlen(out));
+    return 1;
+}
+
+/* address(string) -> "ip" | "ip6" | "mac", the address as it is usually written | nil, error */
+static int core_address(lua_State *L)
+{
+    struct addr addr;
+    struct error err;
+    char text[ADDR_TEXT];
+    const char *const kinds[] = {
+        [ADDR_NONE] = "none", [ADDR_MAC] = "mac", [ADDR_IP4] = "ip", [ADDR_IP6] = "ip6"};
+    if (!addr_parse(&addr, luaL_checkstring(L, 1), luaL_optstring(L, 2, "address"), &err))
+        return push_failure(L, &err);
+    lua_pushstring(L, kinds[addr.kind]);
+    lua_pushstring(L, addr_format(&addr, text));
+    return 2;
+}
+
+/* frames() -> {{time =, sent =, kernel =, medium =, bytes =}, ...}: what the trace kept */
+static int core_frames(lua_State *L)
+{
+    struct network *network = the_network(L);
+    size_t count = 0;
+    const struct trace_frame *frames = network->trace ? trace_kept(network->trace, &count) : NULL;
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_createtable(L, 0, 5);
+        lua_pushnumber(L, to_seconds(frames[i].time));
+        lua_setfield(L, -2, "time");
+        lua_pushboolean(L, frames[i].sent);
+        lua_setfield(L, -2, "sent");
+        lua_pushboolean(L, frames[i].flags & FRAME_OUT);
+        lua_setfield(L, -2, "kernel");
+        lua_pushstring(L, frames[i].medium == LINK_ETHERNET ? "eth" : "ip");
+        lua_setfield(L, -2, "medium");
+        lua_pushlstring(L, (const char *)frames[i].bytes, frames[i].length);
+        lua_setfield(L, -2, "bytes");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* terminal(1|2) -> whether standard output or error is one */
+static int core_terminal(lua_State *L)
+{
+    lua_Integer fd = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, fd >= 0 && fd <= 2, 1, "0, 1 or 2 expected");
+    lua_pushboolean(L, isatty((int)fd));
+    return 1;
+}
+
+int luaopen_tcplua_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"now", core_now},
+        {"wall", core_wall},
+        {"poll", core_poll},
+        {"work", core_work},
+        {"simulate", core_simulate},
+        {"seed", core_seed},
+        {"error", core_error},
+        {"is_error", core_is_error},
+        {"escape", core_escape},
+        {"address", core_address},
+        {"frames", core_frames},
+        {"terminal", core_terminal},
+        {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    open_conn(L);
+    open_wire(L);
+    open_link(L);
+    return 1;
+}
+
+const luaL_Reg core_modules[] = {
+    {"tcplua.core", luaopen_tcplua_core},
+    {"tcplua.hash", luaopen_tcplua_hash},
+    {"tcplua.packet.core", luaopen_tcplua_packet_core},
+    {"tcplua.host", luaopen_tcplua_host},
+    {NULL, NULL},
+};

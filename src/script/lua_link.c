@@ -1,0 +1,276 @@
+/* lua_link: links that a script holds itself: packet sockets and captures for layer 2, and pairs in
+ * memory for simulations, which can be put under a stack. */
+#include <string.h>
+
+#include "script/modules.h"
+#include "script/util.h"
+#include "stack/stack.h"
+
+#define LINK "tcplua.link"
+
+struct linking {
+    struct tap *tap; /* NULL: closed, or given to a stack */
+};
+
+static struct tap *check_link(lua_State *L)
+{
+    struct linking *linking = luaL_checkudata(L, 1, LINK);
+    if (!linking->tap)
+        luaL_error(L, "attempt to use a closed link");
+    return linking->tap;
+}
+
+/* [-0, +1, m] A closed link object. */
+static struct linking *push_closed(lua_State *L)
+{
+    struct linking *linking = lua_newuserdatauv(L, sizeof *linking, 0);
+    linking->tap = NULL;
+    luaL_setmetatable(L, LINK);
+    return linking;
+}
+
+/* Puts `link` into the object on top of the stack. */
+static int fill(lua_State *L, struct linking *linking, struct link *link, struct error *err)
+{
+    if (!link)
+        return push_failure(L, err);
+    linking->tap = tap_new(the_network(L), link);
+    if (!linking->tap) {
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a link");
+        return push_failure(L, err);
+    }
+    remember_source(L, &linking->tap->source, -1);
+    return 1;
+}
+
+static int no_host(lua_State *L)
+{
+    return the_network(L)->clock.virtual
+               ? luaL_error(L, "a simulation has no interfaces of this host")
+               : 0;
+}
+
+/* open_link{iface=, filter=} -> link for whole frames | nil, error */
+static int core_open_link(lua_State *L)
+{
+    static const char *const names[] = {"iface", "filter", NULL};
+    struct error err;
+    lua_settop(L, 1);
+    check_fields(L, 1, names);
+    const char *iface = field_string(L, 1, "iface", the_network(L)->options.iface);
+    const char *filter = field_string(L, 1, "filter", NULL);
+    no_host(L);
+    struct linking *linking = push_closed(L);
+    struct link *link = link_open_packet(iface, filter, &err);
+    return fill(L, linking, link ? network_wrap(the_network(L), link, &err) : NULL, &err);
+}
+
+/* open_capture{iface=, filter=, immediate=, snaplen=} -> link that only receives | nil, error */
+static int core_open_capture(lua_State *L)
+{
+    static const char *const names[] = {"iface", "filter", "immediate", "snaplen", NULL};
+    struct error err;
+    lua_Integer snaplen = 0;
+    lua_settop(L, 1);
+    check_fields(L, 1, names);
+    const char *iface = field_string(L, 1, "iface", the_network(L)->options.iface);
+    const char *filter = field_string(L, 1, "filter", NULL);
+    bool immediate = field_boolean(L, 1, "immediate", false);
+    if (!field_range(L, 1, "snaplen", 1, 1 << 20, &snaplen, &err))
+        return push_failure(L, &err);
+    no_host(L);
+    struct linking *linking = push_closed(L);
+    return fill(L, linking, link_open_pcap(iface, filter, immediate, (int)snaplen, &err), &err);
+}
+
+static double probability(lua_State *L, const char *name)
+{
+    double p = field_number(L, 1, name, 0);
+    if (!(p >= 0 && p <= 1))
+        luaL_error(L, "option '%s': a probability from 0 to 1 expected", name);
+    return p;
+}
+
+/* pair{medium=, mtu=, seed=, loss=, duplicate=, reorder=, corrupt=, delay=, jitter=} -> link, link
+ */
+static int core_pair(lua_State *L)
+{
+    static const char *const names[] = {"medium",  "mtu",     "seed",  "loss",   "duplicate",
+                                        "reorder", "corrupt", "delay", "jitter", NULL};
+    struct error err;
+    struct link *ends[2];
+    struct network *network = the_network(L);
+    lua_Integer mtu = 1500;
+    if (lua_isnoneornil(L, 1)) {
+        lua_settop(L, 0);
+        lua_newtable(L);
+    }
+    lua_settop(L, 1);
+    check_fields(L, 1, names);
+    const char *medium = field_string(L, 1, "medium", "ip");
+    luaL_argcheck(L, strcmp(medium, "ip") == 0 || strcmp(medium, "eth") == 0, 1,
+                  "medium is neither 'ip' nor 'eth'");
+    struct fault fault = {.seed = (uint64_t)field_number(L, 1, "seed", 1),
+                          .loss = probability(L, "loss"),
+                          .duplicate = probability(L, "duplicate"),
+                          .reorder = probability(L, "reorder"),
+                          .corrupt = probability(L, "corrupt"),
+                          .delay = to_ns(field_number(L, 1, "delay", 0)),
+                          .jitter = to_ns(field_number(L, 1, "jitter", 0))};
+    if (!field_range(L, 1, "mtu", 68, 65535, &mtu, &err))
+        return push_failure(L, &err);
+    struct linking *first = push_closed(L), *second = push_closed(L);
+    if (!link_open_pair(ends, strcmp(medium, "eth") == 0 ? LINK_ETHERNET : LINK_IP, (uint32_t)mtu,
+                        &network->clock, &err))
+        return push_failure(L, &err);
+    struct linking *objects[2] = {first, second};
+    for (size_t i = 0; i < 2; i++) {
+        ends[i] = link_fault(ends[i], &fault, &network->clock, &err);
+        fault.seed ^= UINT64_C(0x5bd1e995a5a5a5a5); /* each way has its own luck */
+        objects[i]->tap = ends[i] ? tap_new(network, ends[i]) : NULL;
+        if (!objects[i]->tap) {
+            if (i == 0)
+                link_close(ends[1]);
+            fail(&err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a pair of links");
+            return push_failure(L, &err);
+        }
+    }
+    remember_source(L, &first->tap->source, 2);
+    remember_source(L, &second->tap->source, 3);
+    return 2;
+}
+
+/* attach(link [, address]) -> true | nil, error: a stack of its own on the link, which is the
+ * stack's from here on; without an address it takes the first source that a script names */
+static int core_attach(lua_State *L)
+{
+    struct linking *linking = luaL_checkudata(L, 1, LINK);
+    struct tap *tap = check_link(L);
+    struct network *network = the_network(L);
+    struct error err;
+    struct addr local;
+    bool named = !lua_isnoneornil(L, 2);
+    if (named && !addr_parse(&local, luaL_checkstring(L, 2), "address", &err))
+        return push_failure(L, &err);
+    struct link *link = tap_release(tap);
+    linking->tap = NULL;
+    if (!stack_attach(network, link, named ? &local : NULL, &err))
+        return push_failure(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* raw_send(string) -> true | nil, error */
+static int link_raw_send(lua_State *L)
+{
+    struct tap *tap = check_link(L);
+    struct frame frame = {.length = 0};
+    struct error err;
+    frame.bytes = (const uint8_t *)luaL_checklstring(L, 2, &frame.length);
+    frame.original = frame.length;
+    if (!link_send(tap->link, &frame, &err))
+        return push_failure(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* raw_take() -> frame, time, "in" | "out", original length | nil | nil, error */
+static int link_raw_take(lua_State *L)
+{
+    struct tap *tap = check_link(L);
+    struct frame frame;
+    struct error err;
+    int got = link_recv(tap->link, &frame, &err);
+    if (got < 0)
+        return push_failure(L, &err);
+    if (got == 0)
+        return 0;
+    lua_pushlstring(L, (const char *)frame.bytes, frame.length);
+    lua_pushnumber(L, to_seconds(frame.time));
+    lua_pushstring(L, frame.flags & FRAME_OUT ? "out" : "in");
+    lua_pushinteger(L, (lua_Integer)frame.original);
+    return 4;
+}
+
+/* raw_await(): the next poll may report this link once it has a frame */
+static int link_raw_await(lua_State *L)
+{
+    check_link(L)->waiting = true;
+    return 0;
+}
+
+/* medium() -> "eth" | "ip": what its frames begin with */
+static int link_medium(lua_State *L)
+{
+    lua_pushstring(L, check_link(L)->link->medium == LINK_ETHERNET ? "eth" : "ip");
+    return 1;
+}
+
+/* mac() -> the MAC address of this end | nil */
+static int link_mac(lua_State *L)
+{
+    char text[ADDR_TEXT];
+    const struct addr *mac = &check_link(L)->link->mac;
+    if (mac->kind == ADDR_NONE)
+        return 0;
+    lua_pushstring(L, addr_format(mac, text));
+    return 1;
+}
+
+/* drops() -> frames the kernel dropped because nobody read them in time */
+static int link_raw_drops(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)link_drops(check_link(L)->link));
+    return 1;
+}
+
+/* close(): may be repeated */
+static int link_object_close(lua_State *L)
+{
+    struct linking *linking = luaL_checkudata(L, 1, LINK);
+    struct tap *tap = linking->tap;
+    linking->tap = NULL;
+    if (tap)
+        tap_free(tap);
+    return 0;
+}
+
+static int link_tostring(lua_State *L)
+{
+    struct linking *linking = luaL_checkudata(L, 1, LINK);
+    if (!linking->tap)
+        lua_pushliteral(L, "link (closed)");
+    else
+        lua_pushfstring(L, "link %s %s", linking->tap->link->ops->name, linking->tap->link->iface);
+    return 1;
+}
+
+void open_link(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"raw_send", link_raw_send},
+        {"raw_take", link_raw_take},
+        {"raw_await", link_raw_await},
+        {"medium", link_medium},
+        {"mac", link_mac},
+        {"drops", link_raw_drops},
+        {"close", link_object_close},
+        {NULL, NULL},
+    };
+    static const luaL_Reg meta[] = {
+        {"__gc", link_object_close},
+        {"__close", link_object_close},
+        {"__tostring", link_tostring},
+        {NULL, NULL},
+    };
+    new_class(L, LINK, methods, meta);
+    lua_setfield(L, -2, "link_class");
+    static const luaL_Reg functions[] = {
+        {"open_link", core_open_link},
+        {"open_capture", core_open_capture},
+        {"pair", core_pair},
+        {"attach", core_attach},
+        {NULL, NULL},
+    };
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,521 @@
+/* script: see script.h. */
+#include "script/script.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "script/embedded.h"
+#include "script/modules.h"
+#include "script/util.h"
+
+#define MESSAGE  600
+#define GRACE_US 500000 /* between asking a script to end and ending it */
+
+void complain(const char *format, ...)
+{
+    char line[MESSAGE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    fprintf(stderr, "tcplua: %s\n", line);
+}
+
+struct script *script_of(lua_State *L)
+{
+    return *(struct script **)lua_getextraspace(L);
+}
+
+/* --- modules ------------------------------------------------------------------------------------
+ */
+
+static int load_embedded(lua_State *L, const char *name)
+{
+    for (const struct embedded *e = embedded_modules; e->name; e++) {
+        if (strcmp(e->name, name) != 0)
+            continue;
+        if (luaL_loadbufferx(L, e->source, e->length, e->chunk, "t") != LUA_OK)
+            lua_error(L);
+        return 1;
+    }
+    return 0;
+}
+
+/* package.searchers[2]: modules that are part of the program. */
+static int search_embedded(lua_State *L)
+{
+    if (load_embedded(L, luaL_checkstring(L, 1)))
+        return 1;
+    lua_pushliteral(L, "no embedded module");
+    return 1;
+}
+
+/* package.searchers[3]: Lua files on package.path, as text. */
+static int search_path(lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchpath");
+    lua_pushvalue(L, 1);
+    lua_getfield(L, -3, "path");
+    lua_call(L, 2, 2);
+    if (lua_isnil(L, -2))
+        return 1; /* the list of files that are not there */
+    lua_pop(L, 1);
+    const char *path = lua_tostring(L, -1);
+    if (luaL_loadfilex(L, path, "t") != LUA_OK)
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", lua_tostring(L, 1),
+                          path, lua_tostring(L, -1));
+    lua_pushvalue(L, -2);
+    return 2;
+}
+
+/* load, loadfile: as ever, but text only: a precompiled chunk can crash the interpreter. The
+ * original is the upvalue; the mode is argument 3 of load and 2 of loadfile. */
+static int text_only(lua_State *L, int mode)
+{
+    int arguments = lua_gettop(L);
+    const char *asked = luaL_optstring(L, mode, "t");
+    if (!strchr(asked, 't')) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "only text chunks can be loaded (mode 't')");
+        return 2;
+    }
+    if (arguments < mode)
+        lua_settop(L, arguments = mode);
+    lua_pushliteral(L, "t");
+    lua_replace(L, mode);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, arguments, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int text_load(lua_State *L)
+{
+    return text_only(L, 3);
+}
+
+static int text_loadfile(lua_State *L)
+{
+    return text_only(L, 2);
+}
+
+static int text_dofile(lua_State *L)
+{
+    const char *path = luaL_optstring(L, 1, NULL);
+    lua_settop(L, 1);
+    if (luaL_loadfilex(L, path, "t") != LUA_OK)
+        return lua_error(L);
+    lua_call(L, 0, LUA_MULTRET);
+    return lua_gettop(L) - 1;
+}
+
+/* os.exit: closes the state unless told not to, so that no connection is left hanging. */
+static int closing_exit(lua_State *L)
+{
+    if (lua_isnoneornil(L, 2)) {
+        lua_settop(L, 1);
+        lua_pushboolean(L, 1);
+    }
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* [-0, +0, e] library[name] = wrapper, with the original as its upvalue. */
+static void wrap(lua_State *L, const char *library, const char *name, lua_CFunction wrapper)
+{
+    lua_getglobal(L, library);
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, wrapper, 1);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+}
+
+static int network_gc(lua_State *L)
+{
+    network_close(the_network(L));
+    return 0;
+}
+
+static int open_all(lua_State *L)
+{
+    /* Finalizers run in the reverse order of their making: so the network's is the last. */
+    lua_newuserdatauv(L, 1, 0);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, network_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, "tcplua.network");
+
+    luaL_openlibs(L);
+    wrap(L, "_G", "load", text_load);
+    wrap(L, "_G", "loadfile", text_loadfile);
+    wrap(L, "_G", "dofile", text_dofile);
+    wrap(L, "os", "exit", closing_exit);
+    lua_getglobal(L, "string");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    for (const luaL_Reg *module = core_modules; module->name; module++) {
+        lua_pushcfunction(L, module->func);
+        lua_setfield(L, -2, module->name);
+    }
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "searchers");
+    for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i >= 2; i--) {
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_pushcfunction(L, search_embedded);
+    lua_rawseti(L, -2, 2);
+    lua_pushcfunction(L, search_path);
+    lua_rawseti(L, -2, 3);
+    return 0;
+}
+
+struct script *script_new(const struct network_options *options, bool secure, struct error *err)
+{
+    struct script *script = calloc(1, sizeof *script);
+    lua_State *L = script ? luaL_newstate() : NULL;
+    if (!L) {
+        free(script);
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for Lua");
+        return NULL;
+    }
+    script->L = L;
+    *(struct script **)lua_getextraspace(L) = script;
+    network_init(&script->network, options);
+    if (secure) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    }
+    lua_pushcfunction(L, open_all);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "Lua cannot start: %s", lua_tostring(L, -1));
+        script_free(script);
+        return NULL;
+    }
+    return script;
+}
+
+void script_free(struct script *script)
+{
+    if (!script)
+        return;
+    lua_close(script->L);
+    network_close(&script->network);
+    free(script);
+}
+
+/* --- signals ------------------------------------------------------------------------------------
+ */
+
+/* A handler has no argument to carry these. */
+static lua_State *running;
+static volatile sig_atomic_t caught, caught_signal;
+
+int script_signal(void)
+{
+    return caught_signal;
+}
+
+static void stop_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    struct error err;
+    if (caught_signal == SIGALRM)
+        fail(&err, ERROR_NETWORK, "ETIME", "the time limit has passed");
+    else
+        fail(&err, ERROR_NETWORK, "EINTR", "interrupted by signal %d", (int)caught_signal);
+    push_error(L, &err);
+    lua_error(L);
+}
+
+static void end_now(int number)
+{
+    if (number == SIGALRM)
+        _exit(STATUS_TIMEOUT);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    if (caught) {
+        if (number == SIGALRM || number == caught_signal)
+            end_now(caught_signal);
+        errno = saved;
+        return;
+    }
+    caught_signal = number;
+    caught = 1;
+    lua_sethook(running, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    struct itimerval grace = {.it_value.tv_usec = GRACE_US};
+    setitimer(ITIMER_REAL, &grace, NULL);
+    errno = saved;
+}
+
+void script_catch_signals(struct script *script, int64_t timeout)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM};
+    running = script->L;
+    script->network.options.interrupted = &caught;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction action = {.sa_handler = on_signal}, old;
+        sigfillset(&action.sa_mask);
+        sigaction(numbers[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN || numbers[i] == SIGALRM) /* nohup stays in force */
+            sigaction(numbers[i], &action, NULL);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (timeout > 0) {
+        struct itimerval limit = {.it_value.tv_sec = timeout / NS_PER_S,
+                                  .it_value.tv_usec = timeout % NS_PER_S / NS_PER_US};
+        if (limit.it_value.tv_sec == 0 && limit.it_value.tv_usec == 0)
+            limit.it_value.tv_usec = 1;
+        setitimer(ITIMER_REAL, &limit, NULL);
+    }
+}
+
+/* --- running ------------------------------------------------------------------------------------
+ */
+
+/* The message handler: an error object stays what it is; anything else becomes text with a
+ * traceback. */
+static int handle_error(lua_State *L)
+{
+    if (is_error(L, 1))
+        return 1;
+    const char *message = lua_tostring(L, 1);
+    if (!message) {
+        if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+            message = lua_tostring(L, -1);
+        else
+            message = lua_pushfstring(L, "error object is a %s value", luaL_typename(L, 1));
+    }
+    luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+/* Prints several lines, each escaped on its own: an error text may carry a peer's bytes. */
+static void complain_lines(const char *text, size_t length)
+{
+    const char *prefix = "tcplua: ";
+    while (length > 0) {
+        const char *end = memchr(text, '\n', length);
+        size_t n = end ? (size_t)(end - text) : length;
+        char line[4 * MESSAGE], *out = line;
+        size_t tabs = 0;
+        while (tabs < n && text[tabs] == '\t')
+            tabs++;
+        text_escape(out, sizeof line, text + tabs, n - tabs);
+        fprintf(stderr, "%s%s%s\n", prefix, tabs ? "    " : "", line);
+        prefix = "";
+        text += end ? n + 1 : n;
+        length -= end ? n + 1 : n;
+    }
+}
+
+static int status_of_error(lua_State *L)
+{
+    if (!is_error(L, -1)) {
+        size_t length;
+        const char *text = lua_tolstring(L, -1, &length);
+        if (text)
+            complain_lines(text, length);
+        else
+            complain("error object is a %s value", luaL_typename(L, -1));
+        return STATUS_FAILED;
+    }
+    lua_getfield(L, -1, "message");
+    size_t length;
+    const char *message = lua_tolstring(L, -1, &length);
+    complain_lines(message ? message : "unknown error", message ? length : 13);
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "kind");
+    const char *kind = lua_tostring(L, -1);
+    int status = !kind                              ? STATUS_FAILED
+                 : strcmp(kind, "environment") == 0 ? STATUS_ENVIRONMENT
+                 : strcmp(kind, "usage") == 0       ? STATUS_USAGE
+                                                    : STATUS_FAILED;
+    lua_pop(L, 1);
+    return status;
+}
+
+struct run {
+    const char *prelude;
+    int (*load)(lua_State *L, const char *what); /* [-0, +1, e] */
+    const char *what;
+    int argc;
+    char **argv;
+};
+
+static void push_arguments(lua_State *L, const struct run *run)
+{
+    for (int i = 0; i < run->argc; i++)
+        lua_pushstring(L, run->argv[i]);
+}
+
+/* Runs under the one protected call: everything that can raise is in here. */
+static int run_protected(lua_State *L)
+{
+    const struct run *run = lua_touserdata(L, 1);
+    luaL_checkstack(L, run->argc + 4, "too many arguments");
+    lua_createtable(L, run->argc, 1);
+    lua_pushstring(L, run->what);
+    lua_rawseti(L, -2, 0);
+    for (int i = 0; i < run->argc; i++) {
+        lua_pushstring(L, run->argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setglobal(L, "arg");
+    if (run->prelude) {
+        lua_getglobal(L, "require");
+        lua_pushstring(L, run->prelude);
+        lua_call(L, 1, 1);
+        push_arguments(L, run);
+        lua_call(L, run->argc, 1);
+    }
+    run->load(L, run->what);
+    push_arguments(L, run);
+    lua_call(L, run->argc, 0);
+    if (run->prelude)
+        lua_call(L, 0, 0);
+    return 0;
+}
+
+static int run_script(struct script *script, const struct run *run)
+{
+    lua_State *L = script->L;
+    lua_pushcfunction(L, handle_error);
+    lua_pushcfunction(L, run_protected);
+    lua_pushlightuserdata(L, (void *)run);
+    int result = lua_pcall(L, 1, 0, -3);
+    if (result == LUA_OK) {
+        script->status = STATUS_OK;
+    } else if (caught) {
+        script->status = caught_signal == SIGALRM ? STATUS_TIMEOUT : 128 + caught_signal;
+        if (caught_signal == SIGALRM)
+            complain("the time limit has passed");
+    } else {
+        script->status = status_of_error(L);
+    }
+    lua_settop(L, 0);
+    if (fflush(stdout) != 0 && script->status == STATUS_OK) {
+        complain("cannot write to standard output: %s", strerror(errno));
+        script->status = STATUS_FAILED;
+    }
+    return script->status;
+}
+
+/* Raises an error object of kind usage with status 2: there is no script to run. */
+static int no_script(lua_State *L, const char *path, const char *why)
+{
+    char shown[200];
+    struct error err;
+    fail(&err, ERROR_USAGE, "ENOENT", "cannot run '%s': %s",
+         text_escape(shown, sizeof shown, path, strlen(path)), why);
+    push_error(L, &err);
+    return lua_error(L);
+}
+
+/* The script's folder comes before Lua's own places, as people expect of node and python. */
+static void add_folder(lua_State *L, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    lua_getglobal(L, "package");
+    if (slash)
+        lua_pushlstring(L, path, (size_t)(slash - path) + 1);
+    else
+        lua_pushliteral(L, "./");
+    const char *folder = lua_tostring(L, -1);
+    lua_getfield(L, -2, "path");
+    lua_pushfstring(L, "%s?.lua;%s?/init.lua;%s", folder, folder, lua_tostring(L, -1));
+    lua_setfield(L, -4, "path");
+    lua_pop(L, 3);
+}
+
+static int load_file(lua_State *L, const char *path)
+{
+    bool standard_input = strcmp(path, "-") == 0;
+    if (!standard_input) {
+        struct stat status;
+        if (stat(path, &status) != 0)
+            return no_script(L, path, strerror(errno));
+        if (S_ISDIR(status.st_mode))
+            return no_script(L, path, "it is a directory");
+        if (access(path, R_OK) != 0)
+            return no_script(L, path, strerror(errno));
+        add_folder(L, path);
+    }
+    int result = luaL_loadfilex(L, standard_input ? NULL : path, "t");
+    if (result == LUA_OK)
+        return 1;
+    size_t length;
+    const char *text = lua_tolstring(L, -1, &length);
+    struct error err;
+    char shown[300];
+    fail(&err, ERROR_USAGE, "EINVAL", "%s",
+         text_escape(shown, sizeof shown, text ? text : "cannot load the script",
+                     text ? length : 22));
+    push_error(L, &err);
+    return lua_error(L);
+}
+
+static int load_chunk(lua_State *L, const char *chunk)
+{
+    if (luaL_loadbufferx(L, chunk, strlen(chunk), "=(command line)", "t") == LUA_OK)
+        return 1;
+    struct error err;
+    fail(&err, ERROR_USAGE, "EINVAL", "%s", lua_tostring(L, -1));
+    push_error(L, &err);
+    return lua_error(L);
+}
+
+static int load_module(lua_State *L, const char *module)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    return 1;
+}
+
+int script_run_file(struct script *script, const char *path, int argc, char **argv)
+{
+    return run_script(script, &(struct run){script->prelude, load_file, path, argc, argv});
+}
+
+int script_run_chunk(struct script *script, const char *chunk, int argc, char **argv)
+{
+    return run_script(script, &(struct run){script->prelude, load_chunk, chunk, argc, argv});
+}
+
+int script_run_embedded(struct script *script, const char *name, int argc, char **argv)
+{
+    return run_script(script, &(struct run){script->prelude, load_embedded, name, argc, argv});
+}
+
+int script_run_module(struct script *script, const char *module, int argc, char **argv)
+{
+    /* Once: a second module, like the ladder after the demo, runs when all is over. */
+    const char *prelude = script->prelude;
+    script->prelude = NULL;
+    return run_script(script, &(struct run){prelude, load_module, module, argc, argv});
+}

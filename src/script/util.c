@@ -1,0 +1,258 @@
+/* util: see util.h. */
+#include "script/util.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "script/script.h"
+#include "stack/network.h"
+
+#define ERROR_CLASS "tcplua.error"
+
+static const char sources_key; /* registry[&sources_key]: sources to their objects */
+
+/* --- errors -------------------------------------------------------------------------------------
+ */
+
+static int error_tostring(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (lua_getfield(L, 1, "message") != LUA_TSTRING)
+        lua_pushliteral(L, "unknown error");
+    return 1;
+}
+
+static void push_error_class(lua_State *L)
+{
+    if (luaL_newmetatable(L, ERROR_CLASS)) {
+        lua_pushcfunction(L, error_tostring);
+        lua_setfield(L, -2, "__tostring");
+    }
+}
+
+void push_error(lua_State *L, const struct error *err)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, err->code);
+    lua_setfield(L, -2, "code");
+    lua_pushstring(L, error_kind_name(err->kind));
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, err->message);
+    lua_setfield(L, -2, "message");
+    push_error_class(L);
+    lua_setmetatable(L, -2);
+}
+
+int push_failure(lua_State *L, const struct error *err)
+{
+    lua_pushnil(L);
+    push_error(L, err);
+    return 2;
+}
+
+bool is_error(lua_State *L, int index)
+{
+    if (!lua_istable(L, index) || !lua_getmetatable(L, index))
+        return false;
+    luaL_getmetatable(L, ERROR_CLASS);
+    bool same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return same;
+}
+
+/* --- classes ------------------------------------------------------------------------------------
+ */
+
+void new_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta)
+{
+    luaL_newmetatable(L, name);
+    luaL_setfuncs(L, meta, 0);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+}
+
+/* --- options ------------------------------------------------------------------------------------
+ */
+
+void check_fields(lua_State *L, int index, const char *const *names)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        lua_pop(L, 1);
+        const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+        size_t i = 0;
+        while (key && names[i] && strcmp(names[i], key) != 0)
+            i++;
+        if (!key || !names[i])
+            luaL_error(L, "unknown option '%s'", key ? key : luaL_tolstring(L, -1, NULL));
+    }
+}
+
+static int wrong_type(lua_State *L, const char *name, const char *wanted)
+{
+    return luaL_error(L, "option '%s': %s expected, got %s", name, wanted, luaL_typename(L, -1));
+}
+
+bool field_addr(lua_State *L, int index, const char *name, struct addr *addr, struct error *err)
+{
+    bool good = true;
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        if (lua_type(L, -1) != LUA_TSTRING)
+            wrong_type(L, name, "a string with an address");
+        size_t length;
+        const char *text = lua_tolstring(L, -1, &length);
+        if (strlen(text) != length) {
+            char shown[ADDR_TEXT];
+            good = fail(err, ERROR_USAGE, "EINVAL", "%s '%s' is not an IP address", name,
+                        text_escape(shown, sizeof shown, text, length));
+        } else {
+            good = addr_parse(addr, text, name, err);
+        }
+    }
+    lua_pop(L, 1);
+    return good;
+}
+
+bool field_port(lua_State *L, int index, const char *name, uint16_t *port, struct error *err)
+{
+    bool good = true;
+    int type = lua_getfield(L, index, name);
+    if (type == LUA_TNUMBER) {
+        int whole;
+        lua_Integer value = lua_tointegerx(L, -1, &whole);
+        if (!whole || value < 1 || value > 65535) {
+            good = fail(err, ERROR_USAGE, "EINVAL", "%s '%s' is not a number from 1 to 65535", name,
+                        luaL_tolstring(L, -1, NULL));
+            lua_pop(L, 1);
+        } else {
+            *port = (uint16_t)value;
+        }
+    } else if (type == LUA_TSTRING) {
+        size_t length;
+        const char *text = lua_tolstring(L, -1, &length);
+        good = port_parse(port, strlen(text) == length ? text : "\\x00", name, err);
+    } else if (type != LUA_TNIL) {
+        wrong_type(L, name, "a port number");
+    }
+    lua_pop(L, 1);
+    return good;
+}
+
+bool field_range(lua_State *L, int index, const char *name, lua_Integer low, lua_Integer high,
+                 lua_Integer *value, struct error *err)
+{
+    bool good = true;
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        int whole;
+        if (lua_type(L, -1) != LUA_TNUMBER)
+            wrong_type(L, name, "a number");
+        lua_Integer n = lua_tointegerx(L, -1, &whole);
+        if (!whole || n < low || n > high)
+            good = fail(err, ERROR_USAGE, "EINVAL", "%s is not a whole number from %lld to %lld",
+                        name, (long long)low, (long long)high);
+        else
+            *value = n;
+    }
+    lua_pop(L, 1);
+    return good;
+}
+
+const char *field_string(lua_State *L, int index, const char *name, const char *otherwise)
+{
+    const char *text = otherwise; /* stays valid: the table still holds it */
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        if (lua_type(L, -1) != LUA_TSTRING)
+            wrong_type(L, name, "a string");
+        text = lua_tostring(L, -1);
+    }
+    lua_pop(L, 1);
+    return text;
+}
+
+double field_number(lua_State *L, int index, const char *name, double otherwise)
+{
+    double number = otherwise;
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        if (lua_type(L, -1) != LUA_TNUMBER)
+            wrong_type(L, name, "a number");
+        number = lua_tonumber(L, -1);
+    }
+    lua_pop(L, 1);
+    return number;
+}
+
+bool field_boolean(lua_State *L, int index, const char *name, bool otherwise)
+{
+    bool flag = otherwise;
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        if (lua_type(L, -1) != LUA_TBOOLEAN)
+            wrong_type(L, name, "true or false");
+        flag = lua_toboolean(L, -1);
+    }
+    lua_pop(L, 1);
+    return flag;
+}
+
+/* --- time ---------------------------------------------------------------------------------------
+ */
+
+int64_t to_ns(lua_Number seconds)
+{
+    if (isnan(seconds) || seconds >= 9.2e9)
+        return TIME_NEVER;
+    if (seconds <= -9.2e9)
+        return INT64_MIN;
+    return (int64_t)(seconds * 1e9);
+}
+
+lua_Number to_seconds(int64_t ns)
+{
+    return ns == TIME_NEVER ? (lua_Number)HUGE_VAL : (lua_Number)ns / 1e9;
+}
+
+/* --- the network and its sources ----------------------------------------------------------------
+ */
+
+struct network *the_network(lua_State *L)
+{
+    struct script *script = script_of(L);
+    return &script->network;
+}
+
+static void push_sources(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sources_key) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key);
+}
+
+void remember_source(lua_State *L, struct source *source, int index)
+{
+    index = lua_absindex(L, index);
+    push_sources(L);
+    lua_pushvalue(L, index);
+    lua_rawsetp(L, -2, source);
+    lua_pop(L, 1);
+}
+
+bool push_source(lua_State *L, struct source *source)
+{
+    push_sources(L);
+    lua_rawgetp(L, -1, source);
+    lua_remove(L, -2);
+    if (!lua_isnil(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
+}

@@ -1,0 +1,59 @@
+/* util: what every binding needs: errors, options from tables, classes of userdata.
+ *
+ * A binding is four moves: check self, check arguments, one call into C, push. Failures of the
+ * world are returned as nil and an error object; mistakes of the caller are raised. */
+#ifndef TCPLUA_SCRIPT_UTIL_H
+#define TCPLUA_SCRIPT_UTIL_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/error.h"
+
+struct network;
+
+/* [-0, +2, m] Returns 2: nil and an error object {code, kind, message}, whose tostring() is the
+ * message. */
+int push_failure(lua_State *L, const struct error *err);
+
+/* [-0, +1, m] The error object alone. */
+void push_error(lua_State *L, const struct error *err);
+
+/* [-0, +0, -] Whether the value at `index` is an error object. */
+bool is_error(lua_State *L, int index);
+
+/* [-0, +1, m] Makes the metatable of a class and leaves it on the stack: `methods` go into
+ * __index, `meta` into the metatable itself. */
+void new_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+
+/* [-0, +0, v] The table at `index` must have no field but `names` (NULL-terminated); else raises,
+ * naming the field. */
+void check_fields(lua_State *L, int index, const char *const *names);
+
+/* Fields of the table at `index`. A value of the wrong Lua type raises, naming the field; a string
+ * or number that means nothing gives false with `err` (kind usage). An absent field leaves the
+ * target as it is. */
+bool field_addr(lua_State *L, int index, const char *name, struct addr *addr, struct error *err);
+bool field_port(lua_State *L, int index, const char *name, uint16_t *port, struct error *err);
+bool field_range(lua_State *L, int index, const char *name, lua_Integer low, lua_Integer high,
+                 lua_Integer *value, struct error *err);
+const char *field_string(lua_State *L, int index, const char *name, const char *otherwise);
+double field_number(lua_State *L, int index, const char *name, double otherwise);
+bool field_boolean(lua_State *L, int index, const char *name, bool otherwise);
+
+/* Seconds as a Lua number from and to nanoseconds; infinite and huge values are TIME_NEVER. */
+int64_t to_ns(lua_Number seconds);
+lua_Number to_seconds(int64_t ns);
+
+/* The one network of this state. */
+struct network *the_network(lua_State *L);
+
+/* registry[source] = object, weakly: so that a poll finds the object of a source again. */
+struct source;
+void remember_source(lua_State *L, struct source *source, int index);
+bool push_source(lua_State *L, struct source *source); /* [-0, +(0|1), m] */
+
+#endif

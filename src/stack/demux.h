@@ -1,0 +1,30 @@
+/* demux: what the files of this folder call of each other, and nobody else does. */
+#ifndef TCPLUA_STACK_DEMUX_H
+#define TCPLUA_STACK_DEMUX_H
+
+#include "stack/icmp.h"
+#include "stack/stack.h"
+
+/* endpoint.c */
+struct endpoint *endpoint_find(struct stack *stack, const struct flow *flow);
+struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,
+                                 const struct segment *syn, int64_t now);
+void endpoint_dirty(struct endpoint *endpoint);             /* it has something to do */
+void endpoint_step(struct endpoint *endpoint, int64_t now); /* do it */
+void endpoint_icmp(struct endpoint *endpoint, const struct icmp_error *icmp, int64_t now);
+void endpoint_neighbour(struct endpoint *endpoint); /* its next hop may have been given up */
+void endpoint_fail(struct endpoint *endpoint, enum error_kind kind, const char *code,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+void endpoint_detach(struct endpoint *endpoint); /* reset it; its stack goes away */
+
+/* listener.c */
+bool listener_input(struct listener *listener, const struct segment *segment, int64_t now);
+void listener_opened(struct listener *listener, struct endpoint *endpoint);
+void listener_lost(struct listener *listener);
+void listener_detach(struct listener *listener);
+
+/* wire.c */
+void wire_deliver(struct wire *wire, const uint8_t *bytes, size_t length, int64_t time);
+void wire_detach(struct wire *wire);
+
+#endif

@@ -1,0 +1,388 @@
+/* endpoint: a connection in a stack: the engine, the port it holds, and the sentence in which it
+ * failed. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stack/demux.h"
+#include "stack/stack.h"
+#include "stack/trace.h"
+
+#define IP4_OVERHEAD 40
+#define IP6_OVERHEAD 60
+
+static size_t bucket(const struct flow *flow)
+{
+    size_t last = addr_length(flow->remote.kind);
+    uint32_t h = (uint32_t)flow->lport * 31 + flow->rport;
+    h = h * 31 + flow->remote.bytes[last - 1] + (uint32_t)flow->remote.bytes[last - 2] * 256;
+    return (h ^ h >> 8) % STACK_BUCKETS;
+}
+
+struct endpoint *endpoint_find(struct stack *stack, const struct flow *flow)
+{
+    for (struct endpoint *e = stack->buckets[bucket(flow)]; e; e = e->next)
+        if (flow_equal(tcp_flow(e->tcp), flow))
+            return e;
+    return NULL;
+}
+
+void endpoint_dirty(struct endpoint *endpoint)
+{
+    if (endpoint->dirty || !endpoint->stack)
+        return;
+    endpoint->dirty = true;
+    endpoint->next_dirty = endpoint->stack->dirty;
+    endpoint->stack->dirty = endpoint;
+}
+
+/* Takes it out of its stack's tables; what it holds of the host goes back. */
+static void remove_from_stack(struct endpoint *endpoint)
+{
+    struct stack *stack = endpoint->stack;
+    struct endpoint **at = &stack->buckets[bucket(tcp_flow(endpoint->tcp))];
+    while (*at != endpoint)
+        at = &(*at)->next;
+    *at = endpoint->next;
+    if (endpoint->dirty) {
+        at = &stack->dirty;
+        while (*at != endpoint)
+            at = &(*at)->next_dirty;
+        *at = endpoint->next_dirty;
+        endpoint->dirty = false;
+    }
+    guard_close(endpoint->guard);
+    endpoint->guard = NULL;
+    endpoint->stack = NULL;
+    source_forget(stack->network, &endpoint->source);
+}
+
+static void dispose(struct endpoint *endpoint)
+{
+    if (endpoint->stack)
+        remove_from_stack(endpoint);
+    tcp_free(endpoint->tcp);
+    free(endpoint);
+}
+
+/* --- failure ------------------------------------------------------------------------------------
+ */
+
+static const char *peer_text(const struct endpoint *endpoint, char text[static ADDR_TEXT + 10])
+{
+    const struct flow *flow = tcp_flow(endpoint->tcp);
+    char host[ADDR_TEXT];
+    addr_format(&flow->remote, host);
+    snprintf(text, ADDR_TEXT + 10, flow->remote.kind == ADDR_IP6 ? "[%s]:%u" : "%s:%u", host,
+             flow->rport);
+    return text;
+}
+
+void endpoint_fail(struct endpoint *endpoint, enum error_kind kind, const char *code,
+                   const char *format, ...)
+{
+    if (endpoint->failed)
+        return;
+    char sentence[300], peer[ADDR_TEXT + 10];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    endpoint->failed = true;
+    fail(&endpoint->error, kind, code, "%s: %s", peer_text(endpoint, peer), sentence);
+    tcp_abort(endpoint->tcp, clock_now(&endpoint->stack->network->clock));
+    endpoint_dirty(endpoint);
+}
+
+/* Whether this host's kernel has sent resets since the connection began: the one thing that can be
+ * known of it on raw IP sockets, which do not show what the kernel sends. */
+static void blame_kernel(const struct endpoint *endpoint, struct error *err)
+{
+    int64_t now = endpoint->resets < 0 ? -1 : kernel_resets();
+    if (now <= endpoint->resets)
+        return;
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used,
+             "; this host's kernel sent %lld reset%s meanwhile, so it may not have been the peer",
+             (long long)(now - endpoint->resets), now - endpoint->resets == 1 ? "" : "s");
+}
+
+const struct error *endpoint_error(struct endpoint *endpoint)
+{
+    if (endpoint->failed)
+        return &endpoint->error;
+    char peer[ADDR_TEXT + 10];
+    struct error *err = &endpoint->error;
+    peer_text(endpoint, peer);
+    switch (tcp_reason(endpoint->tcp)) {
+    case TCP_FINE:
+        return NULL;
+    case TCP_REFUSED:
+        fail(err, ERROR_NETWORK, "ECONNREFUSED", "connection refused by %s", peer);
+        blame_kernel(endpoint, err);
+        break;
+    case TCP_RESET:
+        fail(err, ERROR_NETWORK, "ECONNRESET", "connection reset by %s", peer);
+        blame_kernel(endpoint, err);
+        break;
+    case TCP_TIMED_OUT:
+        if (endpoint->soft)
+            fail(err, ERROR_NETWORK, "EHOSTUNREACH", "no answer from %s; last heard: %s", peer,
+                 endpoint->soft_error);
+        else
+            fail(err, ERROR_NETWORK, "ETIMEDOUT", "no answer from %s; gave up sending", peer);
+        break;
+    case TCP_UNREACHABLE:
+        fail(err, ERROR_NETWORK, "EHOSTUNREACH", "%s cannot be reached: %s", peer,
+             endpoint->soft_error);
+        break;
+    case TCP_ABORTED:
+        fail(err, ERROR_NETWORK, "ECONNABORTED", "the connection to %s was aborted by this side",
+             peer);
+        break;
+    }
+    endpoint->failed = true;
+    return err;
+}
+
+/* --- at work ------------------------------------------------------------------------------------
+ */
+
+/* The wire refused a segment. While opening there is nothing to lose, and the reason is fresh; once
+ * open, a segment that did not leave is a lost one, and timers deal with those. */
+static void send_failed(struct endpoint *endpoint, const struct error *why)
+{
+    if (tcp_state(endpoint->tcp) == TCPS_SYN_SENT) {
+        endpoint_fail(endpoint, why->kind, why->code, "%s", why->message);
+    } else {
+        endpoint->soft = true;
+        snprintf(endpoint->soft_error, sizeof endpoint->soft_error, "%.*s",
+                 (int)sizeof endpoint->soft_error - 1, why->message);
+    }
+}
+
+static void send_all(struct endpoint *endpoint, int64_t now)
+{
+    struct stack *stack = endpoint->stack;
+    struct segment segment;
+    struct error err;
+    bool failed = false;
+    while (tcp_output(endpoint->tcp, &segment, now)) {
+        size_t length = segment_write(&segment, stack->frame + 14, sizeof stack->frame - 14);
+        if (length == 0 || failed)
+            continue;
+        if (!stack_transmit(stack, &endpoint->hop, length, now, &err)) {
+            failed = true; /* not said once a segment: one reason is enough */
+        }
+    }
+    if (failed)
+        send_failed(endpoint, &err);
+}
+
+void endpoint_step(struct endpoint *endpoint, int64_t now)
+{
+    struct stack *stack = endpoint->stack;
+    send_all(endpoint, now);
+    int64_t when = tcp_deadline(endpoint->tcp);
+    if (when < stack->deadline)
+        stack->deadline = when;
+    unsigned events = tcp_events(endpoint->tcp);
+    enum tcp_state state = tcp_state(endpoint->tcp);
+    if (stack->network->trace && state != endpoint->traced) {
+        endpoint->traced = state;
+        trace_state(stack->network->trace, tcp_flow(endpoint->tcp), state,
+                    clock_wall(&stack->network->clock));
+    }
+    endpoint->events |= events;
+    if (endpoint->listener) {
+        if (events & TCP_EVENT_OPEN) {
+            listener_opened(endpoint->listener, endpoint);
+        } else if (state == TCPS_CLOSED && !(endpoint->events & TCP_EVENT_OPEN)) {
+            listener_lost(endpoint->listener);
+            dispose(endpoint);
+        }
+    } else if (endpoint->orphan) {
+        if (state == TCPS_CLOSED)
+            dispose(endpoint);
+    } else if (events) {
+        source_ready(stack->network, &endpoint->source);
+    }
+}
+
+void endpoint_serve(struct endpoint *endpoint)
+{
+    if (!endpoint->stack)
+        return;
+    endpoint_dirty(endpoint);
+    stack_serve(endpoint->stack, clock_now(&endpoint->stack->network->clock));
+}
+
+unsigned endpoint_events(struct endpoint *endpoint)
+{
+    unsigned events = endpoint->events;
+    endpoint->events = 0;
+    return events;
+}
+
+void endpoint_icmp(struct endpoint *endpoint, const struct icmp_error *icmp, int64_t now)
+{
+    bool plausible = icmp->too_big ? tcp_path_mtu(endpoint->tcp, icmp->seq, icmp->mtu, now)
+                                   : tcp_unreachable(endpoint->tcp, icmp->seq, icmp->hard, now);
+    if (!plausible)
+        return;
+    char from[ADDR_TEXT];
+    endpoint->soft = true;
+    snprintf(endpoint->soft_error, sizeof endpoint->soft_error, "%s (ICMP from %s)", icmp->text,
+             addr_format(&icmp->from, from));
+    endpoint_dirty(endpoint);
+}
+
+void endpoint_neighbour(struct endpoint *endpoint)
+{
+    struct stack *stack = endpoint->stack;
+    if (!neighbour_silent(&stack->neighbours, &endpoint->hop))
+        return;
+    char hop[ADDR_TEXT];
+    const char *asked = endpoint->hop.kind == ADDR_IP4 ? "ARP" : "neighbour discovery";
+    addr_format(&endpoint->hop, hop);
+    if (tcp_state(endpoint->tcp) == TCPS_SYN_SENT) {
+        endpoint_fail(endpoint, ERROR_NETWORK, "EHOSTUNREACH", "no answer to %s for %s on %s",
+                      asked, hop, stack->link->iface);
+    } else {
+        endpoint->soft = true;
+        snprintf(endpoint->soft_error, sizeof endpoint->soft_error, "no answer to %s for %s", asked,
+                 hop);
+    }
+}
+
+/* --- beginning and end --------------------------------------------------------------------------
+ */
+
+static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_options *options,
+                                     const struct flow *flow, uint32_t mtu, struct error *err)
+{
+    uint32_t iss;
+    if (!network_isn(stack->network, flow, &iss, err))
+        return NULL;
+    uint32_t overhead = flow->local.kind == ADDR_IP4 ? IP4_OVERHEAD : IP6_OVERHEAD;
+    uint32_t mss = mtu > 65535 ? 65535 - overhead : mtu < overhead + 64 ? 64 : mtu - overhead;
+    if (options->mss && options->mss < mss)
+        mss = options->mss;
+    struct tcp_config config = {
+        .flow = *flow,
+        .iss = iss,
+        .mss = (uint16_t)mss,
+        .sndbuf = options->sndbuf,
+        .rcvbuf = options->rcvbuf,
+        .ttl = options->ttl,
+        .tos = options->tos,
+        .user_timeout = options->user_timeout,
+        .time_wait = options->time_wait,
+    };
+    struct endpoint *endpoint = calloc(1, sizeof *endpoint);
+    struct tcp *tcp = endpoint ? tcp_new(&config) : NULL;
+    if (!tcp) {
+        free(endpoint);
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a connection");
+        return NULL;
+    }
+    *endpoint = (struct endpoint){.source.kind = SOURCE_ENDPOINT,
+                                  .stack = stack,
+                                  .tcp = tcp,
+                                  .opened = clock_now(&stack->network->clock),
+                                  .resets = -1};
+    size_t i = bucket(flow);
+    endpoint->next = stack->buckets[i];
+    stack->buckets[i] = endpoint;
+    return endpoint;
+}
+
+struct endpoint *endpoint_connect(struct network *network, const struct endpoint_options *options,
+                                  struct error *err)
+{
+    if (!addresses_fit(&options->src, &options->dst, err))
+        return NULL;
+    struct stack *stack = stack_for(network, &options->src, &options->dst, err);
+    if (!stack)
+        return NULL;
+    struct flow flow = {.local = options->src, .remote = options->dst, .rport = options->dport};
+    struct addr hop;
+    struct route route;
+    uint32_t mtu;
+    if (!stack_hop(stack, &options->dst, &hop, &mtu, &route, err))
+        return NULL;
+    if (route.broadcast) {
+        char text[ADDR_TEXT];
+        fail(err, ERROR_USAGE, "EINVAL", "destination %s is a broadcast address",
+             addr_format(&options->dst, text));
+        return NULL;
+    }
+    struct guard *guard;
+    if (!stack_claim(stack, options->sport, &flow.lport, &guard, err))
+        return NULL;
+    struct endpoint *endpoint = endpoint_new(stack, options, &flow, mtu, err);
+    if (!endpoint) {
+        guard_close(guard);
+        return NULL;
+    }
+    endpoint->guard = guard;
+    endpoint->hop = hop;
+    endpoint->local_route = route.local;
+    if (stack->host_address && !route.local)
+        endpoint->resets = kernel_resets();
+    tcp_connect(endpoint->tcp, endpoint->opened);
+    endpoint_serve(endpoint);
+    return endpoint;
+}
+
+struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,
+                                 const struct segment *syn, int64_t now)
+{
+    struct flow flow = {
+        .local = syn->dst, .remote = syn->src, .lport = syn->dport, .rport = syn->sport};
+    struct addr hop;
+    uint32_t mtu;
+    if (!stack_hop(stack, &syn->src, &hop, &mtu, NULL, NULL))
+        return NULL;
+    struct endpoint *endpoint = endpoint_new(stack, &listener->options, &flow, mtu, NULL);
+    if (!endpoint)
+        return NULL;
+    endpoint->hop = hop;
+    endpoint->listener = listener;
+    tcp_accept(endpoint->tcp, syn, now);
+    endpoint_dirty(endpoint);
+    return endpoint;
+}
+
+void endpoint_free(struct endpoint *endpoint)
+{
+    if (endpoint->stack) {
+        struct stack *stack = endpoint->stack;
+        enum tcp_state state = tcp_state(endpoint->tcp);
+        source_forget(stack->network, &endpoint->source);
+        if (state == TCPS_TIME_WAIT) {
+            endpoint->orphan = true;
+            return;
+        }
+        if (state != TCPS_CLOSED) {
+            tcp_abort(endpoint->tcp, clock_now(&stack->network->clock));
+            send_all(endpoint, clock_now(&stack->network->clock));
+        }
+    }
+    dispose(endpoint);
+}
+
+void endpoint_detach(struct endpoint *endpoint)
+{
+    struct stack *stack = endpoint->stack;
+    int64_t now = clock_now(&stack->network->clock);
+    enum tcp_state state = tcp_state(endpoint->tcp);
+    if (state != TCPS_CLOSED && state != TCPS_TIME_WAIT)
+        tcp_abort(endpoint->tcp, now);
+    send_all(endpoint, now);
+    if (endpoint->orphan || endpoint->listener)
+        dispose(endpoint);
+    else
+        remove_from_stack(endpoint);
+}

@@ -1,0 +1,99 @@
+/* listener: a port that takes connections in: LISTEN of RFC 9293. Each SYN makes an endpoint, which
+ * is handed out once its handshake is done. */
+#include <stdlib.h>
+
+#include "stack/demux.h"
+#include "stack/stack.h"
+
+struct listener *listener_open(struct network *network, const struct endpoint_options *options,
+                               uint32_t backlog, struct error *err)
+{
+    struct stack *stack = stack_for(network, &options->src, NULL, err);
+    if (!stack)
+        return NULL;
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (!listener) {
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a listener");
+        return NULL;
+    }
+    *listener = (struct listener){
+        .source.kind = SOURCE_LISTENER, .stack = stack, .backlog = backlog, .options = *options};
+    if (!stack_claim(stack, options->sport, &listener->port, &listener->guard, err)) {
+        free(listener);
+        return NULL;
+    }
+    listener->next = stack->listeners;
+    stack->listeners = listener;
+    return listener;
+}
+
+bool listener_input(struct listener *listener, const struct segment *segment, int64_t now)
+{
+    /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens. */
+    if (segment->flags & TCP_RST)
+        return true;
+    if (segment->flags & TCP_ACK || !(segment->flags & TCP_SYN))
+        return false;
+    if (listener->pending < listener->backlog &&
+        endpoint_accept(listener->stack, listener, segment, now))
+        listener->pending++;
+    return true; /* with the backlog full the SYN is dropped: the peer tries again */
+}
+
+void listener_opened(struct listener *listener, struct endpoint *endpoint)
+{
+    endpoint->next_accept = NULL;
+    if (listener->last)
+        listener->last->next_accept = endpoint;
+    else
+        listener->first = endpoint;
+    listener->last = endpoint;
+    source_ready(listener->stack->network, &listener->source);
+}
+
+void listener_lost(struct listener *listener)
+{
+    listener->pending--;
+}
+
+struct endpoint *listener_accept(struct listener *listener)
+{
+    struct endpoint *endpoint = listener->first;
+    if (!endpoint)
+        return NULL;
+    listener->first = endpoint->next_accept;
+    if (!listener->first)
+        listener->last = NULL;
+    listener->pending--;
+    endpoint->listener = NULL;
+    if (endpoint->stack)
+        source_ready(endpoint->stack->network, &endpoint->source);
+    return endpoint;
+}
+
+void listener_detach(struct listener *listener)
+{
+    struct stack *stack = listener->stack;
+    for (size_t i = 0; i < STACK_BUCKETS; i++)
+        for (struct endpoint *e = stack->buckets[i], *next; e; e = next) {
+            next = e->next;
+            if (e->listener == listener)
+                endpoint_detach(e);
+        }
+    listener->first = listener->last = NULL;
+    struct listener **at = &stack->listeners;
+    while (*at != listener)
+        at = &(*at)->next;
+    *at = listener->next;
+    source_forget(stack->network, &listener->source);
+    guard_close(listener->guard);
+    listener->guard = NULL;
+    listener->stack = NULL;
+}
+
+void listener_free(struct listener *listener)
+{
+    if (listener->stack)
+        listener_detach(listener);
+    free(listener);
+}

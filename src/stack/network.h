@@ -1,0 +1,113 @@
+/* network: everything a script can reach, and the one place where it waits.
+ *
+ * A network holds stacks: each puts one IP address on one link. Stacks appear by themselves: the
+ * first connection from an address opens the wire that suits it (stack.h says which), and later
+ * ones share it. A simulation attaches its links by hand instead.
+ *
+ *     network_poll()  receive all that has arrived -> engines -> send all that is due -> sleep
+ *
+ * until some source has news: a connection, a listener, a wire or a link that a script reads. C
+ * never calls the script: sources queue up, and each poll hands out one.
+ *
+ * The clock is the machine's, or a virtual one that jumps to the next deadline when nothing can
+ * happen before; a virtual network holds links in memory only. */
+#ifndef TCPLUA_STACK_NETWORK_H
+#define TCPLUA_STACK_NETWORK_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "link/link.h"
+
+struct stack;
+struct trace;
+struct capture_writer;
+
+struct network_options {
+    char iface[16]; /* -i: the interface to use, or "" to ask the routing table */
+    bool no_guard;  /* do not insist on a guard against the kernel's resets */
+    bool has_seed;  /* make random choices (ISNs, ports) repeatable */
+    uint64_t seed;
+    volatile sig_atomic_t *interrupted; /* set by a signal handler: polls return at once; or NULL */
+};
+
+/* Anything a script can wait for: the first member of endpoint, listener, wire and tap. */
+enum source_kind { SOURCE_ENDPOINT, SOURCE_LISTENER, SOURCE_WIRE, SOURCE_TAP };
+
+struct source {
+    enum source_kind kind;
+    bool queued;
+    struct source *next;
+};
+
+struct network {
+    struct network_options options;
+    struct clock clock;
+    struct stack *stacks;
+    struct tap *taps;
+    struct source *ready_first, *ready_last;
+    struct trace *trace;             /* -v and the ladder; NULL for none */
+    struct capture_writer *recorder; /* -w; NULL for none */
+    bool ready_secret;
+    uint8_t secret[32]; /* of the initial sequence numbers */
+    uint64_t random;    /* state of the generator that a seed gives */
+};
+
+enum poll_result {
+    POLL_SOURCE,      /* *source has news */
+    POLL_TIMEOUT,     /* the deadline came */
+    POLL_INTERRUPTED, /* a signal asks to end */
+    POLL_STALLED,     /* virtual clock, and nothing is due, ever */
+};
+
+/* A network without stacks; nothing of the host is touched until a connection needs it. */
+void network_init(struct network *network, const struct network_options *options);
+
+/* Ends every connection that is still open with a reset, then closes links, and guards last. */
+void network_close(struct network *network);
+
+/* The one blocking primitive: works until a source has news or the clock reaches `deadline`. */
+enum poll_result network_poll(struct network *network, int64_t deadline, struct source **source);
+
+/* Does what is due without waiting: so that a script that only computes still keeps its timers. */
+void network_work(struct network *network);
+
+/* Queues a source to be handed out by a poll; a queued one stays where it is. */
+void source_ready(struct network *network, struct source *source);
+
+/* Takes a source out of the queue, before it is freed. */
+void source_forget(struct network *network, struct source *source);
+
+/* Wraps a link in the network's trace and recorder. Owns `link`; NULL with `err` on failure. */
+struct link *network_wrap(struct network *network, struct link *link, struct error *err);
+
+/* Random bits: the kernel's, or the seed's. */
+bool network_random(struct network *network, void *bytes, size_t length, struct error *err);
+
+/* The initial sequence number for a flow, now. */
+bool network_isn(struct network *network, const struct flow *flow, uint32_t *isn,
+                 struct error *err);
+
+/* --- tap: a link that a script reads and writes itself -----------------------------------------
+ */
+
+struct tap {
+    struct source source;
+    struct network *network;
+    struct link *link; /* owned */
+    bool waiting;      /* a script waits for a frame: poll its descriptors */
+    struct tap *next;
+};
+
+/* Puts a link under the network's poll. Owns `link`. NULL only when memory is short. */
+struct tap *tap_new(struct network *network, struct link *link);
+void tap_free(struct tap *tap);
+
+/* Frees the tap and gives its link back to the caller. */
+struct link *tap_release(struct tap *tap);
+
+#endif

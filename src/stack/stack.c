@@ -1,0 +1,528 @@
+/* stack: see stack.h. Here: which wire, what comes in, what goes out, which ports are ours. */
+#include "stack/stack.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "stack/demux.h"
+#include "stack/icmp.h"
+
+#define ETHER_HEADER      14
+#define RECEIVE_BUDGET    512 /* frames taken in before timers and sending get their turn */
+#define REFUSALS_A_SECOND 100
+
+/* --- which wire ---------------------------------------------------------------------------------
+ */
+
+static struct stack *add_stack(struct network *network, struct link *link, struct error *err)
+{
+    link = network_wrap(network, link, err);
+    if (!link)
+        return NULL;
+    struct stack *stack = calloc(1, sizeof *stack);
+    if (!stack) {
+        link_close(link);
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a stack");
+        return NULL;
+    }
+    stack->network = network;
+    stack->link = link;
+    stack->deadline = TIME_NEVER;
+    stack->next = network->stacks;
+    network->stacks = stack;
+    return stack;
+}
+
+struct stack *stack_attach(struct network *network, struct link *link, const struct addr *local,
+                           struct error *err)
+{
+    struct stack *stack = add_stack(network, link, err);
+    if (stack) {
+        stack->attached = true;
+        if (local)
+            stack->local = *local;
+    }
+    return stack;
+}
+
+/* The interface to use: the one of -i, else 0. It must exist and be up. */
+static bool chosen_iface(struct network *network, struct iface *iface, struct error *err)
+{
+    *iface = (struct iface){.index = 0};
+    if (!network->options.iface[0])
+        return true;
+    if (!iface_by_name(network->options.iface, iface, err))
+        return false;
+    if (!iface->up)
+        return fail(err, ERROR_NETWORK, "ENETDOWN",
+                    "interface %s is down; bring it up with 'ip link set %s up'", iface->name,
+                    iface->name);
+    return true;
+}
+
+/* SRC is nobody's address here: the packet socket of the interface on the way to `dst`. */
+static struct stack *open_foreign(struct network *network, const struct addr *src,
+                                  const struct addr *dst, struct iface *iface, struct error *err)
+{
+    char text[ADDR_TEXT];
+    addr_format(src, text);
+    if (iface->index == 0) {
+        struct route route;
+        if (!dst) {
+            fail(err, ERROR_USAGE, "EADDRNOTAVAIL",
+                 "%s is not an address of this host; name the interface it should appear on with "
+                 "-i",
+                 text);
+            return NULL;
+        }
+        if (!route_get(dst, NULL, 0, &route, err) || !iface_by_index(route.ifindex, iface, err))
+            return NULL;
+        if (route.local || iface->loopback) {
+            fail(err, ERROR_USAGE, "EADDRNOTAVAIL",
+                 "%s is not an address of this host, but the destination is: choose a source "
+                 "address of this host, or the interface with -i",
+                 text);
+            return NULL;
+        }
+    }
+    struct stack *stack = add_stack(network, link_open_packet(iface->name, NULL, err), err);
+    if (stack)
+        stack->ifindex = iface->index;
+    return stack;
+}
+
+struct stack *stack_for(struct network *network, const struct addr *src, const struct addr *dst,
+                        struct error *err)
+{
+    struct stack *spare = NULL;
+    for (struct stack *stack = network->stacks; stack; stack = stack->next) {
+        if (stack->dead)
+            continue;
+        if (stack->local.kind != ADDR_NONE && addr_equal(&stack->local, src))
+            return stack;
+        if (stack->local.kind == ADDR_NONE)
+            spare = stack;
+    }
+    if (spare) {
+        spare->local = *src;
+        return spare;
+    }
+    char text[ADDR_TEXT];
+    if (network->clock.virtual) {
+        fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "the simulation has no link with the address %s",
+             addr_format(src, text));
+        return NULL;
+    }
+    struct iface iface;
+    if (!chosen_iface(network, &iface, err))
+        return NULL;
+    struct stack *stack;
+    if (addr_is_local(src)) {
+        stack = add_stack(network, link_open_raw(src, iface.index, err), err);
+        if (stack) {
+            stack->host_address = true;
+            stack->ifindex = iface.index;
+        }
+    } else {
+        stack = open_foreign(network, src, dst, &iface, err);
+    }
+    if (stack)
+        stack->local = *src;
+    return stack;
+}
+
+bool network_source(struct network *network, const struct addr *dst, struct addr *src,
+                    struct error *err)
+{
+    for (struct stack *stack = network->stacks; stack; stack = stack->next)
+        if (stack->attached && stack->local.kind == dst->kind && !addr_equal(&stack->local, dst)) {
+            *src = stack->local;
+            return true;
+        }
+    struct route route;
+    if (!route_get(dst, NULL, 0, &route, err))
+        return false;
+    *src = route.source;
+    return true;
+}
+
+bool addresses_fit(const struct addr *src, const struct addr *dst, struct error *err)
+{
+    char s[ADDR_TEXT], d[ADDR_TEXT];
+    addr_format(src, s);
+    addr_format(dst, d);
+    if (src->kind != dst->kind)
+        return fail(err, ERROR_USAGE, "EAFNOSUPPORT",
+                    "source %s and destination %s are not of one family; take two IPv4 or two IPv6 "
+                    "addresses",
+                    s, d);
+    if (addr_is_multicast(src) || addr_is_broadcast(src) || addr_is_zero(src))
+        return fail(err, ERROR_USAGE, "EINVAL", "source %s is not the address of one host", s);
+    if (addr_is_multicast(dst) || addr_is_broadcast(dst) || addr_is_zero(dst))
+        return fail(err, ERROR_USAGE, "EINVAL", "destination %s is not the address of one host", d);
+    return true;
+}
+
+void stack_free(struct stack *stack)
+{
+    struct network *network = stack->network;
+    while (stack->wires)
+        wire_detach(stack->wires);
+    while (stack->listeners)
+        listener_detach(stack->listeners);
+    for (size_t i = 0; i < STACK_BUCKETS; i++)
+        while (stack->buckets[i])
+            endpoint_detach(stack->buckets[i]);
+    neighbour_clear(&stack->neighbours);
+    link_close(stack->link);
+    struct stack **at = &network->stacks;
+    while (*at != stack)
+        at = &(*at)->next;
+    *at = stack->next;
+    free(stack);
+}
+
+/* --- routes and ports ---------------------------------------------------------------------------
+ */
+
+bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, uint32_t *mtu,
+               struct route *route, struct error *err)
+{
+    struct route found = {.ifindex = 0};
+    *hop = *dst;
+    *mtu = stack->link->mtu;
+    if (!stack->attached) {
+        const struct addr *src = stack->host_address ? &stack->local : NULL;
+        if (route_get(dst, src, stack->ifindex, &found, err)) {
+            if (found.mtu)
+                *mtu = found.mtu;
+            if (!found.local && found.gateway.kind != ADDR_NONE)
+                *hop = found.gateway;
+        } else if (stack->host_address) {
+            return false;
+        } else {
+            /* SRC is on this interface by our word alone, and so is whom it can reach. */
+            found = (struct route){.ifindex = stack->ifindex};
+        }
+        struct addr mac;
+        if (!stack->host_address && stack->link->medium == LINK_ETHERNET &&
+            neigh_get(stack->ifindex, hop, &mac))
+            neighbour_set(&stack->neighbours, hop, &mac, clock_now(&stack->network->clock));
+    }
+    if (route)
+        *route = found;
+    return true;
+}
+
+static bool port_taken(const struct stack *stack, uint16_t port)
+{
+    for (const struct listener *l = stack->listeners; l; l = l->next)
+        if (l->port == port)
+            return true;
+    for (const struct wire *w = stack->wires; w; w = w->next)
+        if (w->port == port)
+            return true;
+    for (size_t i = 0; i < STACK_BUCKETS; i++)
+        for (const struct endpoint *e = stack->buckets[i]; e; e = e->next)
+            if (tcp_flow(e->tcp)->lport == port)
+                return true;
+    return false;
+}
+
+/* A free port of the dynamic range, unpredictable (RFC 6056 3.3.1). */
+static bool random_port(struct stack *stack, uint16_t *port, struct error *err)
+{
+    enum { LOW = 32768, COUNT = 28232 };
+    uint16_t bits;
+    if (!network_random(stack->network, &bits, sizeof bits, err))
+        return false;
+    for (unsigned i = 0; i < COUNT; i++) {
+        *port = (uint16_t)(LOW + (bits + i) % COUNT);
+        if (!port_taken(stack, *port))
+            return true;
+    }
+    return fail(err, ERROR_ENVIRONMENT, "EADDRNOTAVAIL", "every dynamic port is taken");
+}
+
+bool stack_claim(struct stack *stack, uint16_t port, uint16_t *claimed, struct guard **guard,
+                 struct error *err)
+{
+    *guard = NULL;
+    *claimed = port;
+    if (port && port_taken(stack, port)) {
+        char text[ADDR_TEXT];
+        return fail(err, ERROR_ENVIRONMENT, "EADDRINUSE", "port %u of %s is already in use", port,
+                    addr_format(&stack->local, text));
+    }
+    if (stack->host_address) {
+        struct error why;
+        *guard = guard_open(&stack->local, port, GUARD_ALL, &why);
+        if (*guard) {
+            *claimed = guard_port(*guard);
+        } else if (!stack->network->options.no_guard || strcmp(why.code, "EPERM") != 0) {
+            if (err)
+                *err = why;
+            return false;
+        }
+    }
+    if (*claimed == 0 && !random_port(stack, claimed, err))
+        return false;
+    uint16_t low = stack->port_low, high = stack->port_high;
+    if (low == 0 || *claimed < low)
+        low = *claimed;
+    if (*claimed > high)
+        high = *claimed;
+    if (low != stack->port_low || high != stack->port_high) {
+        if (!link_ports(stack->link, low, high, err)) {
+            guard_close(*guard);
+            *guard = NULL;
+            return false;
+        }
+        stack->port_low = low;
+        stack->port_high = high;
+    }
+    return true;
+}
+
+/* --- out ----------------------------------------------------------------------------------------
+ */
+
+bool stack_transmit(struct stack *stack, const struct addr *hop, size_t length, int64_t now,
+                    struct error *err)
+{
+    if (stack->dead) {
+        if (err)
+            *err = stack->error;
+        return false;
+    }
+    if (stack->link->medium == LINK_ETHERNET)
+        return neighbour_send(&stack->neighbours, stack->link, &stack->local, hop, stack->frame,
+                              ETHER_HEADER + length, now, err);
+    struct frame frame = {
+        .bytes = stack->frame + ETHER_HEADER, .length = length, .original = length};
+    return link_send(stack->link, &frame, err);
+}
+
+/* A segment for nobody draws a reset where the kernel cannot answer for the address. A SYN-ACK does
+ * not: a peer on a path of its own may mean somebody else with it. */
+static void refuse(struct stack *stack, const struct segment *segment, int64_t now)
+{
+    struct segment rst;
+    struct addr hop;
+    uint32_t mtu;
+    if (stack->host_address || (segment->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+        return;
+    if (now - stack->refuse_window >= NS_PER_S) {
+        stack->refuse_window = now;
+        stack->refused = 0;
+    }
+    if (stack->refused >= REFUSALS_A_SECOND || !tcp_refuse(segment, &rst))
+        return;
+    stack->refused++;
+    size_t length = segment_write(&rst, stack->frame + ETHER_HEADER, 65535);
+    if (length && stack_hop(stack, &segment->src, &hop, &mtu, NULL, NULL))
+        stack_transmit(stack, &hop, length, now, NULL);
+}
+
+/* --- in -----------------------------------------------------------------------------------------
+ */
+
+/* Where a datagram is going, as far as a wire must know it: judged by nobody, so only what is
+ * needed to find the port is looked at. */
+static bool peek_port(const uint8_t *ip, size_t length, struct addr *dst, uint16_t *port)
+{
+    size_t header;
+    if (length >= 20 && ip[0] >> 4 == 4 && ip[9] == 6) {
+        header = (size_t)(ip[0] & 15) * 4;
+        *dst = addr_from(ADDR_IP4, ip + 16);
+    } else if (length >= 40 && ip[0] >> 4 == 6 && ip[6] == 6) {
+        header = 40;
+        *dst = addr_from(ADDR_IP6, ip + 24);
+    } else {
+        return false;
+    }
+    if (length < header + 4)
+        return false;
+    *port = get16(ip + header + 2);
+    return true;
+}
+
+static bool to_wire(struct stack *stack, const uint8_t *ip, size_t length, int64_t time)
+{
+    struct addr dst;
+    uint16_t port;
+    struct icmp_error icmp;
+    if (!stack->wires)
+        return false;
+    if (!peek_port(ip, length, &dst, &port)) {
+        if (!icmp_read(&icmp, ip, length))
+            return false;
+        dst = icmp.flow.local;
+        port = icmp.flow.lport;
+    }
+    if (!addr_equal(&dst, &stack->local))
+        return false;
+    for (struct wire *wire = stack->wires; wire; wire = wire->next)
+        if (wire->port == port) {
+            wire_deliver(wire, ip, length, time);
+            return true;
+        }
+    return false;
+}
+
+static void icmp_input(struct stack *stack, const uint8_t *ip, size_t length, int64_t now)
+{
+    struct icmp_error icmp;
+    if (!icmp_read(&icmp, ip, length))
+        return;
+    struct endpoint *endpoint = endpoint_find(stack, &icmp.flow);
+    if (endpoint)
+        endpoint_icmp(endpoint, &icmp, now);
+}
+
+static void segment_input(struct stack *stack, const struct segment *segment, int64_t now)
+{
+    if (!addr_equal(&segment->dst, &stack->local))
+        return;
+    struct flow flow = {.local = segment->dst,
+                        .remote = segment->src,
+                        .lport = segment->dport,
+                        .rport = segment->sport};
+    flow.remote.scope = stack->local.scope;
+    struct endpoint *endpoint = endpoint_find(stack, &flow);
+    if (endpoint) {
+        tcp_input(endpoint->tcp, segment, now);
+        endpoint_dirty(endpoint);
+        return;
+    }
+    for (struct listener *listener = stack->listeners; listener; listener = listener->next)
+        if (listener->port == segment->dport && listener_input(listener, segment, now))
+            return;
+    refuse(stack, segment, now);
+}
+
+static void datagram_input(struct stack *stack, const uint8_t *ip, size_t length, int64_t time,
+                           int64_t now)
+{
+    if (to_wire(stack, ip, length, time))
+        return;
+    struct segment segment;
+    enum segment_verdict verdict = segment_read(&segment, ip, length, false);
+    stack->verdicts[verdict]++;
+    if (verdict == SEGMENT_OK)
+        segment_input(stack, &segment, now);
+    else if (verdict == SEGMENT_NOT_TCP)
+        icmp_input(stack, ip, length, now);
+}
+
+/* A reset of one of our flows that this host's kernel sent: the guard did not hold. */
+static void kernel_frame(struct stack *stack, const uint8_t *ip, size_t length)
+{
+    struct segment segment;
+    if (segment_read(&segment, ip, length, true) != SEGMENT_OK || !(segment.flags & TCP_RST))
+        return;
+    struct flow flow = {.local = segment.src,
+                        .remote = segment.dst,
+                        .lport = segment.sport,
+                        .rport = segment.dport};
+    struct endpoint *endpoint = endpoint_find(stack, &flow);
+    if (endpoint)
+        endpoint_fail(endpoint, ERROR_ENVIRONMENT, "ECONNRESET",
+                      "this host's kernel reset the connection; no guard kept it from doing so");
+}
+
+static void frame_input(struct stack *stack, const struct frame *frame, int64_t now)
+{
+    const uint8_t *ip = frame->bytes;
+    size_t length = frame->length;
+    if (frame->flags & (FRAME_VLAN | FRAME_NOT_MINE))
+        return;
+    if (stack->link->medium == LINK_ETHERNET) {
+        if (length < ETHER_HEADER)
+            return;
+        uint16_t type = get16(ip + 12);
+        ip += ETHER_HEADER;
+        length -= ETHER_HEADER;
+        if (frame->flags & FRAME_OUT) {
+            if (type == 0x0800 || type == 0x86dd)
+                kernel_frame(stack, ip, length);
+            return;
+        }
+        if (neighbour_input(&stack->neighbours, stack->link, &stack->local, frame->bytes,
+                            frame->length, now) ||
+            (type != 0x0800 && type != 0x86dd))
+            return;
+    }
+    if (frame->length < frame->original)
+        stack->verdicts[SEGMENT_CUT]++;
+    else
+        datagram_input(stack, ip, length, frame->time, now);
+}
+
+void stack_receive(struct stack *stack, int64_t now)
+{
+    struct frame frame;
+    int got = 0;
+    for (int i = 0; i < RECEIVE_BUDGET && !stack->dead; i++) {
+        got = link_recv(stack->link, &frame, &stack->error);
+        if (got <= 0)
+            break;
+        frame_input(stack, &frame, now);
+    }
+    if (got < 0 && !stack->dead) {
+        stack->dead = true;
+        for (size_t i = 0; i < STACK_BUCKETS; i++)
+            for (struct endpoint *e = stack->buckets[i]; e; e = e->next)
+                endpoint_fail(e, stack->error.kind, stack->error.code, "%s", stack->error.message);
+    }
+}
+
+/* --- time ---------------------------------------------------------------------------------------
+ */
+
+void stack_serve(struct stack *stack, int64_t now)
+{
+    if (stack->link->medium == LINK_ETHERNET) {
+        neighbour_serve(&stack->neighbours, stack->link, &stack->local, now);
+        if (stack->neighbours.news) {
+            stack->neighbours.news = false;
+            for (size_t i = 0; i < STACK_BUCKETS; i++)
+                for (struct endpoint *e = stack->buckets[i]; e; e = e->next)
+                    endpoint_neighbour(e);
+        }
+    }
+    if (now >= stack->deadline) {
+        /* Some timer may have run out: look at all, and find the next one. */
+        stack->deadline = TIME_NEVER;
+        for (size_t i = 0; i < STACK_BUCKETS; i++)
+            for (struct endpoint *e = stack->buckets[i]; e; e = e->next) {
+                int64_t when = tcp_deadline(e->tcp);
+                if (when <= now)
+                    endpoint_dirty(e);
+                else if (when < stack->deadline)
+                    stack->deadline = when;
+            }
+    }
+    while (stack->dirty) {
+        struct endpoint *endpoint = stack->dirty;
+        stack->dirty = endpoint->next_dirty;
+        endpoint->dirty = false;
+        endpoint_step(endpoint, now);
+    }
+}
+
+int64_t stack_deadline(const struct stack *stack)
+{
+    if (stack->dead)
+        return stack->deadline;
+    int64_t when = stack->dirty ? 0 : stack->deadline, other = link_deadline(stack->link);
+    if (other < when)
+        when = other;
+    if (stack->link->medium == LINK_ETHERNET) {
+        other = neighbour_deadline(&stack->neighbours);
+        if (other < when)
+            when = other;
+    }
+    return when;
+}

@@ -1,0 +1,207 @@
+/* stack: one IP address on one link, with what that takes: the wire itself, neighbours, a guard for
+ * each port, and the connections.
+ *
+ * Which wire (in this order):
+ *
+ *     attached link                 a simulation, or a test: the script gave it
+ *     SRC is this host's address    raw IP sockets; the kernel routes, a guard keeps it quiet
+ *     SRC is nobody's               a packet socket; we answer ARP and NDP for SRC
+ *
+ * One set of sockets serves all connections of a stack. */
+#ifndef TCPLUA_STACK_STACK_H
+#define TCPLUA_STACK_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/error.h"
+#include "host/guard.h"
+#include "host/route.h"
+#include "link/link.h"
+#include "packet/segment.h"
+#include "stack/neighbour.h"
+#include "stack/network.h"
+#include "tcp/tcp.h"
+
+#define STACK_BUCKETS 256
+
+struct stack {
+    struct network *network;
+    struct stack *next;
+    struct link *link;
+    struct addr local;            /* ADDR_NONE until the first connection, on an attached link */
+    bool host_address;            /* the kernel owns `local` too: guards are needed */
+    bool attached;                /* the link was given: every destination is on it */
+    uint32_t ifindex;             /* 0 on raw and attached links */
+    uint16_t port_low, port_high; /* what the link's filter lets in */
+    struct neighbours neighbours;
+    struct endpoint *buckets[STACK_BUCKETS]; /* endpoints by flow */
+    struct endpoint *dirty;                  /* endpoints with something to do now */
+    struct listener *listeners;
+    struct wire *wires;
+    int64_t deadline;      /* no endpoint has a timer before this */
+    int64_t refuse_window; /* resets to segments of no connection: at most 100 a second */
+    uint32_t refused;
+    uint64_t verdicts[SEGMENT_VERDICTS]; /* datagrams by what segment_read() said of them */
+    struct error error;                  /* why the link is gone */
+    bool dead;                           /* the link is gone */
+    uint8_t frame[14 + 65535];           /* one frame on its way out */
+};
+
+/* The stack for connections from `src` to `dst`: one there is, or a new one on the wire that suits.
+ * `dst` may be NULL (a listener). Errors: what opening the wire says; EADDRNOTAVAIL; ENETUNREACH.
+ */
+struct stack *stack_for(struct network *network, const struct addr *src, const struct addr *dst,
+                        struct error *err);
+
+/* Puts `link` (owned from here on) into the network with the address `local`; with NULL it takes
+ * the first SRC that asks for a stack. */
+struct stack *stack_attach(struct network *network, struct link *link, const struct addr *local,
+                           struct error *err);
+
+/* The address that a connection to `dst` has when the script names none: the one stack's there is,
+ * else what the routing table says. */
+bool network_source(struct network *network, const struct addr *dst, struct addr *src,
+                    struct error *err);
+
+/* Whether a datagram can go from `src` to `dst`: one family, each the address of one host. */
+bool addresses_fit(const struct addr *src, const struct addr *dst, struct error *err);
+
+/* Resets every connection, then frees all. */
+void stack_free(struct stack *stack);
+
+/* Takes in what has arrived, at most some hundred frames. */
+void stack_receive(struct stack *stack, int64_t now);
+
+/* Serves the connections that have something to do or whose timers have run out. */
+void stack_serve(struct stack *stack, int64_t now);
+
+/* When stack_receive() or stack_serve() wants to be called though no descriptor says so. */
+int64_t stack_deadline(const struct stack *stack);
+
+/* Sends an IP datagram of `length` bytes that stands at stack->frame + 14, by way of `hop` (ARP or
+ * NDP is asked for it where the link is Ethernet; until the answer the datagram waits). */
+bool stack_transmit(struct stack *stack, const struct addr *hop, size_t length, int64_t now,
+                    struct error *err);
+
+/* The next hop to `dst` and the MTU on the way; `route` (may be NULL) gets what the kernel says. */
+bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, uint32_t *mtu,
+               struct route *route, struct error *err);
+
+/* Reserves a local port (0: any), with a guard where one is needed, and lets its segments in. */
+bool stack_claim(struct stack *stack, uint16_t port, uint16_t *claimed, struct guard **guard,
+                 struct error *err);
+
+/* --- endpoint: a connection in a stack ----------------------------------------------------------
+ */
+
+struct endpoint {
+    struct source source;
+    struct stack *stack; /* NULL once the network is closed */
+    struct endpoint *next, *next_dirty;
+    struct tcp *tcp;
+    struct guard *guard;
+    struct listener *listener; /* that made it and has not handed it out yet */
+    struct endpoint *next_accept;
+    struct addr hop;
+    bool dirty;
+    bool orphan;      /* nobody holds it: free it when it reaches CLOSED */
+    bool local_route; /* the peer is this host */
+    bool failed;      /* `error` says why */
+    bool soft;        /* `soft_error` is set */
+    unsigned events;  /* TCP_EVENT_… since endpoint_events() */
+    enum tcp_state traced;
+    int64_t opened; /* clock */
+    int64_t resets; /* kernel_resets() when it began, or -1 */
+    struct error error;
+    char soft_error[120]; /* the last ICMP error that did not end it */
+};
+
+struct endpoint_options {
+    struct addr src, dst;
+    uint16_t sport, dport; /* sport 0: any */
+    uint16_t mss;          /* 0: from the path's MTU */
+    uint32_t sndbuf, rcvbuf;
+    uint8_t ttl, tos;
+    int64_t user_timeout, time_wait;
+};
+
+/* Begins to connect; TCP_EVENT_OPEN or TCP_EVENT_CLOSED follows. NULL with `err`: usage for
+ * addresses that cannot be (mixed families, multicast, broadcast, unspecified), and what
+ * stack_for() and stack_claim() say. */
+struct endpoint *endpoint_connect(struct network *network, const struct endpoint_options *options,
+                                  struct error *err);
+
+/* Lets go of an endpoint: aborted with a reset unless it is closed or in TIME-WAIT, in which it
+ * stays by itself until its time is over. */
+void endpoint_free(struct endpoint *endpoint);
+
+/* Something was done to endpoint->tcp (write, read, shutdown, abort): send what follows from it. */
+void endpoint_serve(struct endpoint *endpoint);
+
+/* Events since the last call. */
+unsigned endpoint_events(struct endpoint *endpoint);
+
+/* Why it ended, or NULL if it has not failed. */
+const struct error *endpoint_error(struct endpoint *endpoint);
+
+/* --- listener -----------------------------------------------------------------------------------
+ */
+
+struct listener {
+    struct source source;
+    struct stack *stack;
+    struct listener *next;
+    struct guard *guard;
+    uint16_t port;
+    uint32_t backlog, pending;     /* connections not yet accepted: at most, now */
+    struct endpoint *first, *last; /* established, in order */
+    struct endpoint_options options;
+};
+
+struct listener *listener_open(struct network *network, const struct endpoint_options *options,
+                               uint32_t backlog, struct error *err);
+struct endpoint *listener_accept(struct listener *listener); /* NULL: none yet */
+void listener_free(struct listener *listener);
+
+/* --- wire: a local port that a script drives by hand ---------------------------------------------
+ */
+
+#define WIRE_LIMIT (64U << 20) /* bytes waiting in its inbox, at most */
+
+struct wire_datagram {
+    struct wire_datagram *next;
+    int64_t time; /* wall clock */
+    size_t length;
+    uint8_t bytes[];
+};
+
+struct wire {
+    struct source source;
+    struct stack *stack;
+    struct wire *next;
+    struct guard *guard;
+    uint16_t port;
+    struct wire_datagram *first, *last;
+    size_t waiting;   /* bytes in the inbox */
+    uint64_t dropped; /* datagrams that did not fit */
+};
+
+/* Reserves src:port (0: any) on the stack that suits `dst`; from now on every TCP segment for it
+ * goes into the inbox, judged by nobody. */
+struct wire *wire_open(struct network *network, const struct addr *src, const struct addr *dst,
+                       uint16_t port, struct error *err);
+
+/* Sends an IP datagram as it is. */
+bool wire_send(struct wire *wire, const uint8_t *bytes, size_t length, struct error *err);
+
+/* The same without a wire, by the stack that suits the datagram's source address. */
+bool network_send(struct network *network, const uint8_t *bytes, size_t length, struct error *err);
+
+/* The oldest datagram in the inbox, for the caller to free(); NULL: none. */
+struct wire_datagram *wire_take(struct wire *wire);
+void wire_free(struct wire *wire);
+
+#endif
