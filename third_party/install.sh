@@ -60,7 +60,7 @@ if [ -z "$missing" ]; then exit 0; fi
 root=
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
-        echo "install.sh must be root to install:$missing" >&2
+        echo "install.sh must be root, or find sudo, to install:$missing" >&2
         exit 1
     fi
     root=sudo
