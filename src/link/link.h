@@ -102,10 +102,11 @@ void link_close(struct link *link);
  * anything is sent; until then nothing is received. EPERM names CAP_NET_RAW, sudo and --lab. */
 struct link *link_open_raw(const struct addr *local, uint32_t ifindex, struct error *err);
 
-/* One packet socket bound to an interface, receiving IPv4, IPv6 and ARP that are for us, and what
- * the kernel itself sends (FRAME_OUT). `filter` is a libpcap expression or NULL. The interface
- * must be Ethernet-like, else EPROTONOSUPPORT naming its type; a tun (no link header) makes a
- * LINK_IP link. */
+/* One packet socket bound to an interface, receiving IPv4, IPv6 and ARP, and what the kernel itself
+ * sends (FRAME_OUT). link_ports() narrows TCP to what has such a port at either end; everything
+ * else still comes in. `filter` is NULL, or a libpcap expression that replaces all this. The
+ * interface must be Ethernet-like, else EPROTONOSUPPORT naming its type; a tun (no link header)
+ * makes a LINK_IP link. Errors: environment, ENODEV, ENETDOWN, EPERM; usage for the filter. */
 struct link *link_open_packet(const char *iface, const char *filter, struct error *err);
 
 /* A capture by libpcap that is armed, filter included, when this returns. `immediate`: deliver each
