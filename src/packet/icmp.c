@@ -1,0 +1,28 @@
+/* icmp: RFC 792. Every message has eight bytes, whose second half means something else for each
+ * type; errors then quote the packet they are about. */
+#include "packet/proto.h"
+
+static const uint8_t echo[] = {6, 0, 8, 13, 14, 15, 16};
+static const uint8_t unreachable[] = {1, 3};
+static const uint8_t redirect[] = {1, 5};
+static const uint8_t parameter[] = {1, 12};
+
+static const struct field fields[] = {
+    {"type", 0, 8, .role = ROLE_NEXT, .initial = 8}, /* echo request */
+    {"code", 8, 8, .kind = FIELD_NUMBER},
+    {"checksum", 16, 16, .kind = FIELD_HEX, .role = ROLE_CHECKSUM},
+    {"id", 32, 16, .when = echo},
+    {"seq", 48, 16, .when = echo},
+    {"mtu", 48, 16, .when = unreachable}, /* RFC 1191 */
+    {"gateway", 32, 32, .kind = FIELD_IP4, .when = redirect},
+    {"pointer", 32, 8, .when = parameter},
+    {"rest", 32, 32, .kind = FIELD_HEX, .alias = true},
+};
+
+const struct proto proto_icmp = {
+    .name = "icmp",
+    PROTO_FIELDS(fields),
+    .minimum = 8,
+    .next = SPACE_ICMP,
+    .numbers = (const struct proto_number[]){{SPACE_IP, 1}, {SPACE_NONE, 0}},
+};

@@ -1,0 +1,55 @@
+/* ip: IPv4 (RFC 791). */
+#include "packet/option.h"
+#include "packet/proto.h"
+
+static const char *const flags[] = {"+", "DF", "rsvd", NULL}; /* tcpdump's words; + is MF */
+
+static const struct field fields[] = {
+    {"version", 0, 4, .initial = 4},
+    {"ihl", 4, 4, .role = ROLE_HEADER_LENGTH, .unit = 4},
+    {"tos", 8, 8, .kind = FIELD_HEX},
+    {"length", 16, 16, .role = ROLE_TOTAL_LENGTH},
+    {"id", 32, 16, .initial = 1}, /* the kernel replaces a 0 */
+    {"flags", 48, 3, .kind = FIELD_FLAGS, .names = flags, .joint = ", "},
+    {"offset", 51, 13, .role = ROLE_FRAGMENT}, /* of eight bytes */
+    {"ttl", 64, 8, .initial = 64},
+    {"proto", 72, 8, .role = ROLE_NEXT},
+    {"checksum", 80, 16, .kind = FIELD_HEX, .role = ROLE_CHECKSUM_HEADER},
+    {"src", 96, 32, .kind = FIELD_IP4, .role = ROLE_SRC},
+    {"dst", 128, 32, .kind = FIELD_IP4, .role = ROLE_DST},
+    {"options", 160, 0, .kind = FIELD_OPTIONS, .options = &ip_options},
+    {"dscp", 8, 6, .alias = true}, /* RFC 2474 */
+    {"ecn", 14, 2, .alias = true}, /* RFC 3168 */
+    {"df", 49, 1, .alias = true},
+    {"mf", 50, 1, .role = ROLE_MORE, .alias = true},
+};
+
+const struct proto proto_ip = {
+    .name = "ip",
+    PROTO_FIELDS(fields),
+    .minimum = 20,
+    .next = SPACE_IP,
+    .numbers = (const struct proto_number[]){{SPACE_ETHERTYPE, 0x0800},
+                                             {SPACE_IP, 4}, /* RFC 2003 */
+                                             /* the packet that an error quotes (RFC 792) */
+                                             {SPACE_ICMP, 3},
+                                             {SPACE_ICMP, 4},
+                                             {SPACE_ICMP, 5},
+                                             {SPACE_ICMP, 11},
+                                             {SPACE_ICMP, 12},
+                                             {SPACE_NONE, 0}},
+};
+
+/* tcpdump's words; the values are kept as bytes. */
+static const struct option_row rows[] = {
+    {"nop", 1, .form = OPTION_BARE},         /* RFC 791 */
+    {"eol", 0, .form = OPTION_BARE},         /* */
+    {"RR", 7, .form = OPTION_BYTES},         /* record route */
+    {"TS", 68, .form = OPTION_BYTES},        /* time stamps */
+    {"security", 130, .form = OPTION_BYTES}, /* */
+    {"LSRR", 131, .form = OPTION_BYTES},     /* loose source route */
+    {"SSRR", 137, .form = OPTION_BYTES},     /* strict source route */
+    {"RA", 148, .form = OPTION_U16},         /* router alert (RFC 2113) */
+};
+
+const struct option_table ip_options = {rows, sizeof rows / sizeof rows[0], 1, true};

@@ -1,0 +1,91 @@
+/* proto: see proto.h. */
+#include "packet/proto.h"
+
+#include <string.h>
+
+const struct field *proto_field(const struct proto *proto, const char *name)
+{
+    for (size_t i = 0; i < proto->count; i++)
+        if (strcmp(proto->fields[i].name, name) == 0)
+            return &proto->fields[i];
+    return NULL;
+}
+
+const struct field *proto_role(const struct proto *proto, enum field_role role)
+{
+    for (size_t i = 0; i < proto->count; i++)
+        if (proto->fields[i].role == role)
+            return &proto->fields[i];
+    return NULL;
+}
+
+const struct field *proto_tail(const struct proto *proto)
+{
+    for (size_t i = 0; i < proto->count; i++)
+        if (proto->fields[i].width == 0)
+            return &proto->fields[i];
+    return NULL;
+}
+
+bool proto_answers_to(const struct proto *proto, enum number_space space, uint32_t number)
+{
+    for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++)
+        if (n->space == space && n->number == number)
+            return true;
+    return false;
+}
+
+int64_t proto_number_in(const struct proto *proto, enum number_space space)
+{
+    for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++)
+        if (n->space == space)
+            return n->number;
+    return -1;
+}
+
+void registry_init(struct registry *registry)
+{
+    static const struct proto *const builtin[] = {
+        &proto_eth,       &proto_vlan,     &proto_arp,      &proto_ip,  &proto_ip6,
+        &proto_ip6_hop,   &proto_ip6_dest, &proto_ip6_frag, &proto_udp, &proto_icmp,
+        &proto_ip6_route, &proto_icmp6,    &proto_ns,       &proto_na,  &proto_tcp,
+    };
+    memcpy(registry->protos, builtin, sizeof builtin);
+    registry->count = sizeof builtin / sizeof builtin[0];
+}
+
+bool registry_add(struct registry *registry, const struct proto *proto, struct error *err)
+{
+    if (registry_named(registry, proto->name))
+        return fail(err, ERROR_USAGE, "EEXIST", "there is a protocol '%s' already", proto->name);
+    if (registry->count == REGISTRY_MAX)
+        return fail(err, ERROR_USAGE, "ENOSPC", "there are %d protocols already", REGISTRY_MAX);
+    if (proto->count > 64)
+        return fail(err, ERROR_USAGE, "EINVAL", "protocol '%s' has %zu fields; the most is 64",
+                    proto->name, proto->count);
+    for (size_t i = 0; i < proto->count; i++)
+        if (!field_inside(&proto->fields[i], proto->minimum))
+            return fail(err, ERROR_USAGE, "EINVAL",
+                        "field '%s' of protocol '%s' ends behind its "
+                        "%zu bytes",
+                        proto->fields[i].name, proto->name, proto->minimum);
+    registry->protos[registry->count++] = proto;
+    return true;
+}
+
+const struct proto *registry_named(const struct registry *registry, const char *name)
+{
+    for (size_t i = registry->count; i-- > 0;)
+        if (strcmp(registry->protos[i]->name, name) == 0)
+            return registry->protos[i];
+    return NULL;
+}
+
+const struct proto *registry_numbered(const struct registry *registry, enum number_space space,
+                                      uint32_t number)
+{
+    for (size_t i = registry->count; i-- > 0;)
+        if (proto_answers_to(registry->protos[i], space, number))
+            return registry->protos[i];
+    return NULL;
+}

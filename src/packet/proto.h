@@ -1,0 +1,77 @@
+/* proto: a protocol is a table of fields and the numbers by which others announce it.
+ *
+ * The registry is the list of protocols that one user of packets knows: the built-in ones, and
+ * those it adds. Nothing is global, so two users with different protocols do not meet. */
+#ifndef TCPLUA_PACKET_PROTO_H
+#define TCPLUA_PACKET_PROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "packet/field.h"
+
+/* Where protocols get their numbers from. */
+enum number_space {
+    SPACE_NONE,
+    SPACE_ETHERTYPE,
+    SPACE_IP,    /* IPv4 protocol, IPv6 next header */
+    SPACE_ICMP,  /* type of the message: what follows its eight bytes */
+    SPACE_ICMP6, /* */
+};
+
+struct proto_number {
+    enum number_space space;
+    uint32_t number;
+};
+
+struct proto {
+    const char *name;           /* as in Lua: "tcp" */
+    const struct field *fields; /* in the order in which they are shown; at most 64 */
+    size_t count;
+    size_t minimum;                     /* bytes of the header without its tail */
+    enum number_space next;             /* what the ROLE_NEXT field counts */
+    const struct proto_number *numbers; /* by which it is announced; the first of a space is
+                                           written; ends with SPACE_NONE */
+};
+
+#define PROTO_FIELDS(table) .fields = (table), .count = sizeof(table) / sizeof(table)[0]
+
+extern const struct proto proto_eth, proto_vlan, proto_arp;
+extern const struct proto proto_ip, proto_ip6;
+extern const struct proto proto_ip6_hop, proto_ip6_route, proto_ip6_frag, proto_ip6_dest;
+extern const struct proto proto_tcp, proto_udp;
+extern const struct proto proto_icmp, proto_icmp6, proto_ns, proto_na;
+
+/* The field of that name, or the (first) one with that role; NULL if there is none. */
+const struct field *proto_field(const struct proto *proto, const char *name);
+const struct field *proto_role(const struct proto *proto, enum field_role role);
+
+/* The tail, NULL if all of the header is fixed. */
+const struct field *proto_tail(const struct proto *proto);
+
+/* Whether the protocol goes by `number` in `space`; and the number it is announced with there,
+ * -1 if none. */
+bool proto_answers_to(const struct proto *proto, enum number_space space, uint32_t number);
+int64_t proto_number_in(const struct proto *proto, enum number_space space);
+
+#define REGISTRY_MAX 128
+
+struct registry {
+    const struct proto *protos[REGISTRY_MAX]; /* the last one added is asked first */
+    size_t count;
+};
+
+/* The built-in protocols. */
+void registry_init(struct registry *registry);
+
+/* Adds one that the caller keeps alive as long as the registry. Errors: usage, EEXIST for a name
+ * that is taken, ENOSPC, EINVAL for fields outside the header. */
+bool registry_add(struct registry *registry, const struct proto *proto, struct error *err);
+
+const struct proto *registry_named(const struct registry *registry, const char *name);
+const struct proto *registry_numbered(const struct registry *registry, enum number_space space,
+                                      uint32_t number);
+
+#endif
