@@ -27,6 +27,7 @@
     X(freecode)                                                                                    \
     X(get_selectable_fd)                                                                           \
     X(geterr)                                                                                      \
+    X(lib_version)                                                                                 \
     X(next_ex)                                                                                     \
     X(offline_filter)                                                                              \
     X(open_dead)                                                                                   \

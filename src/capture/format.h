@@ -1,0 +1,45 @@
+/* format: what a file format does, turned to capture.c. Each appends to a buffer what the file gets
+ * next; it does no input or output. */
+#ifndef TCPLUA_CAPTURE_FORMAT_H
+#define TCPLUA_CAPTURE_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* Bytes that grow. `failed` is set when there was no memory, and appending goes on to do nothing:
+ * one question at the end is enough. */
+struct buffer {
+    uint8_t *bytes;
+    size_t length, room;
+    bool failed;
+};
+
+/* Room for `length` bytes at the end, zeroed, or NULL. */
+uint8_t *buffer_add(struct buffer *buffer, size_t length);
+
+struct capture_frame {
+    int linktype;
+    const char *iface; /* never NULL */
+    int64_t time;
+    const uint8_t *bytes;
+    size_t length, original;
+    bool sent;
+    const char *comment; /* or NULL */
+};
+
+struct format_ops {
+    /* The format's own state, and what the file begins with; NULL with `err`. */
+    void *(*begin)(struct buffer *out, const char *application, const char *comment,
+                   struct error *err);
+    bool (*frame)(void *state, struct buffer *out, const struct capture_frame *frame,
+                  struct error *err);
+    bool (*end)(void *state, struct buffer *out, struct error *err); /* the file is to be closed */
+    void (*free)(void *state);
+};
+
+extern const struct format_ops pcapng_format, pcap_format;
+
+#endif

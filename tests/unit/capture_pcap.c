@@ -1,0 +1,149 @@
+/* pcap: the file that libpcap makes for us. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "capture/capture.h"
+#include "capture_folder.h"
+
+#include <cmocka.h> /* last: its fail() is a macro */
+
+#define SECONDS 1700000000
+
+static struct folder folder;
+
+static struct capture_writer *create(const char *path)
+{
+    struct error err = {0};
+    struct capture_writer *writer = capture_create(path, CAPTURE_PCAP, "tcplua", "a comment", &err);
+    if (!writer)
+        fail_msg("%s", err.message);
+    return writer;
+}
+
+static bool put(struct capture_writer *writer, int linktype, const uint8_t *bytes, size_t length,
+                size_t original, struct error *err)
+{
+    return capture_write(writer, linktype, "eth0", SECONDS * NS_PER_S + 123456789, bytes, length,
+                         original, true, "a comment", err);
+}
+
+static uint32_t word(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v); /* the format has the writer's byte order */
+    return v;
+}
+
+static void assert_header(const uint8_t *bytes, uint32_t linktype)
+{
+    assert_int_equal(word(bytes), UINT32_C(0xa1b23c4d)); /* nanoseconds */
+    assert_int_equal(word(bytes + 16), 262144);
+    assert_int_equal(word(bytes + 20), linktype);
+}
+
+static void is_whole_after_each_frame(void **state)
+{
+    (void)state;
+    static const uint8_t five[] = {1, 2, 3, 4, 5};
+    uint8_t bytes[1000];
+    struct error err = {0};
+    const char *path = folder_file(&folder, "frames.pcap");
+    struct capture_writer *writer = create(path);
+    assert_int_equal(file_read(path, bytes, sizeof bytes), 0); /* no link type yet */
+    for (size_t i = 1; i <= 3; i++) {
+        assert_true(put(writer, CAPTURE_RAW_IP, five, 5, 4 + i, &err));
+        assert_int_equal(file_read(path, bytes, sizeof bytes), 24 + i * 21);
+    }
+    assert_true(capture_close(writer, &err));
+    assert_int_equal(file_read(path, bytes, sizeof bytes), 24 + 3 * 21);
+    assert_header(bytes, CAPTURE_RAW_IP);
+    for (uint32_t i = 0; i < 3; i++) {
+        const uint8_t *record = bytes + 24 + (size_t)i * 21;
+        assert_int_equal(word(record), SECONDS);
+        assert_int_equal(word(record + 4), 123456789);
+        assert_int_equal(word(record + 8), 5);
+        assert_int_equal(word(record + 12), 5 + i);
+        assert_memory_equal(record + 16, five, 5);
+    }
+}
+
+static void has_one_link_type(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[60];
+    uint8_t file[1000];
+    struct error err = {0};
+    const char *path = folder_file(&folder, "types.pcap");
+    struct capture_writer *writer = create(path);
+    assert_true(put(writer, CAPTURE_ETHERNET, bytes, 60, 60, &err));
+    assert_null(capture_failure(writer));
+    assert_false(put(writer, CAPTURE_RAW_IP, bytes, 60, 60, &err));
+    assert_int_equal(err.kind, ERROR_USAGE);
+    assert_non_null(strstr(err.message, ".pcapng"));
+    assert_non_null(capture_failure(writer));
+    assert_true(put(writer, CAPTURE_ETHERNET, bytes, 60, 60, &err)); /* said once; not written */
+    assert_false(capture_close(writer, &err));
+    assert_int_equal(err.kind, ERROR_USAGE);
+    assert_int_equal(file_read(path, file, sizeof file), 24 + 76);
+    assert_header(file, CAPTURE_ETHERNET);
+}
+
+static void is_a_file_without_frames_too(void **state)
+{
+    (void)state;
+    uint8_t bytes[100];
+    struct error err = {0};
+    const char *path = folder_file(&folder, "empty.pcap");
+    assert_true(capture_close(create(path), &err));
+    assert_int_equal(file_read(path, bytes, sizeof bytes), 24);
+    assert_header(bytes, CAPTURE_ETHERNET);
+}
+
+static void tcpdump_reads_it(void **state)
+{
+    (void)state;
+    static const uint8_t udp[] = {0x45, 0, 0,   28, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0,
+                                  2,    1, 192, 0,  2, 2, 0, 7, 0,  9,  0, 8, 0,   0};
+    char text[2000], command[300];
+    struct error err = {0};
+    if (!command_exists("tcpdump")) {
+        print_message("skipped: tcpdump is not installed\n");
+        skip();
+    }
+    const char *path = folder_file(&folder, "tcpdump.pcap");
+    struct capture_writer *writer = create(path);
+    assert_true(put(writer, CAPTURE_RAW_IP, udp, sizeof udp, sizeof udp, &err));
+    assert_true(capture_close(writer, &err));
+    snprintf(command, sizeof command, "tcpdump -n -tt --nano -r %s", path);
+    command_output(command, text, sizeof text);
+    if (!strstr(text, "1700000000.123456789 IP 192.0.2.1.7 > 192.0.2.2.9: UDP, length 0"))
+        fail_msg("tcpdump says: %s", text);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return folder_make(&folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    folder_remove(&folder);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(is_whole_after_each_frame),
+        cmocka_unit_test(has_one_link_type),
+        cmocka_unit_test(is_a_file_without_frames_too),
+        cmocka_unit_test(tcpdump_reads_it),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
