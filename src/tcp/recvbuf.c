@@ -50,9 +50,8 @@ static bool recvbuf_reserve(struct recvbuf *b, uint32_t need)
     if (!bytes)
         return false;
     if (b->size) {
-        size_t length = b->size;
-        memcpy(bytes, recvbuf_piece(b, 0, &length), length);
-        memcpy(bytes + length, b->bytes, b->size - length);
+        memcpy(bytes, b->bytes + b->head, b->size - b->head);
+        memcpy(bytes + (b->size - b->head), b->bytes, b->head);
     }
     free(b->bytes);
     b->bytes = bytes;

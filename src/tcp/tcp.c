@@ -53,7 +53,7 @@ static void config_complete(struct tcp_config *c)
     if (!c->syn_timeout)
         c->syn_timeout = 180 * NS_PER_S;
     if (!c->user_timeout)
-        c->user_timeout = 100 * NS_PER_S;
+        c->user_timeout = 180 * NS_PER_S;
     if (!c->time_wait)
         c->time_wait = 240 * NS_PER_S;
     if (!c->ttl)

@@ -71,7 +71,7 @@ struct tcp_config {
     int64_t min_rto;     /* 0: 200 ms (Linux; RFC 6298 2.4 SHOULDs 1 s) */
     int64_t max_rto;     /* 0: 120 s (RFC 6298 2.5: at least 60 s) */
     int64_t syn_timeout; /* R2 for the SYN; 0: 180 s (RFC 9293 MUST-23) */
-    int64_t user_timeout; /* R2 for data and FIN; 0: 100 s (RFC 9293 SHLD-11: at least) */
+    int64_t user_timeout; /* R2 for data and FIN; 0: 180 s (RFC 9293 SHLD-11: at least 100 s) */
     int64_t time_wait;    /* 2 MSL; 0: 240 s (RFC 9293 MUST-13) */
     int64_t delayed_ack;  /* longest delay of an ACK; 0: every segment is acknowledged at once */
     bool nagle;           /* hold back small segments while data is outstanding (RFC 9293 3.7.4) */
