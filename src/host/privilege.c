@@ -154,8 +154,9 @@ bool privilege_drop_sudo(bool *dropped, struct error *err)
                     uid);
     if (!set_environment(user))
         return fail_errno(err, errno, "cannot set HOME, USER and LOGNAME of user %u", uid);
-    /* The change of uid made /proc/self root's, and with it /dev/stdin. What guards this process
-     * from others of the same user is that tracing it takes the two capabilities. */
+    /* The change of uid gave the files of /proc/self to root, and a lab is made by writing to them.
+     * What guards this process from others of the user is that tracing it takes CAP_NET_RAW and
+     * CAP_NET_ADMIN too. */
     prctl(PR_SET_DUMPABLE, 1L, 0L, 0L, 0L);
     *dropped = true;
     return true;
