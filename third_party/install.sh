@@ -17,7 +17,7 @@ esac
 if command -v apt-get >/dev/null; then
     build="gcc libc6-dev make cmake pkg-config liblua5.4-dev libpcap-dev libmbedtls-dev"
     tests="ninja-build libcmocka-dev lua5.4 lua-check clang clang-format clang-tidy
-        iproute2 netcat-openbsd nftables tcpdump tshark"
+        iproute2 netcat-openbsd nftables"
     have() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
     install() {
         set -- -y --no-install-recommends "$@"
@@ -29,18 +29,18 @@ if command -v apt-get >/dev/null; then
 elif command -v dnf >/dev/null; then
     build="gcc make cmake pkgconf-pkg-config lua-devel libpcap-devel mbedtls-devel"
     tests="ninja-build libcmocka-devel lua libasan libubsan clang clang-tools-extra
-        iproute nmap-ncat nftables tcpdump wireshark-cli"
+        iproute nmap-ncat nftables"
     have() { rpm -q --whatprovides "$1" >/dev/null 2>&1; }
     install() { $root dnf -y install "$@"; }
 elif command -v pacman >/dev/null; then
     build="gcc make cmake pkgconf lua54 libpcap mbedtls"
-    tests="ninja cmocka luacheck clang iproute2 openbsd-netcat nftables tcpdump wireshark-cli"
+    tests="ninja cmocka luacheck clang iproute2 openbsd-netcat nftables"
     have() { pacman -T "$1" >/dev/null; }
     install() { $root pacman -Sy --needed --noconfirm "$@"; }
 elif command -v apk >/dev/null; then
     build="gcc musl-dev linux-headers make cmake pkgconf lua5.4-dev libpcap-dev mbedtls-dev"
     tests="samurai cmocka-dev lua5.4 clang clang-extra-tools
-        iproute2 netcat-openbsd nftables tcpdump tshark"
+        iproute2 netcat-openbsd nftables"
     have() { apk info -e "$1" >/dev/null; }
     install() { $root apk add --no-cache "$@"; }
 else
