@@ -110,7 +110,10 @@ struct link *link_open_raw(const struct addr *local, uint32_t ifindex, struct er
 struct link *link_open_packet(const char *iface, const char *filter, struct error *err);
 
 /* A capture by libpcap that is armed, filter included, when this returns. `immediate`: deliver each
- * frame at once, with a large buffer; else in blocks. `snaplen` 0: 262144. Cannot send. */
+ * frame at once, with a large buffer; else in blocks, up to 100 ms late. `snaplen` 0: 262144. On
+ * the interface "any" it makes a LINK_IP link (and only IP comes in), elsewhere what the interface
+ * is. FRAME_OUT and FRAME_NOT_MINE are worked out from MAC addresses; nothing says FRAME_PARTIAL.
+ * Cannot send. Errors as for link_open_packet(). */
 struct link *link_open_pcap(const char *iface, const char *filter, bool immediate, int snaplen,
                             struct error *err);
 

@@ -82,7 +82,7 @@ static void refuses(void **state)
 {
     (void)state;
     uint8_t bytes[10];
-    char target[200];
+    char target[400];
     snprintf(target, sizeof target, "%s", folder_file(&folder, "target"));
     FILE *file = fopen(target, "w");
     assert_true(file && fputs("mine", file) >= 0 && fclose(file) == 0);

@@ -23,7 +23,7 @@ static inline bool folder_make(struct folder *folder)
 /* The path of a file in it (static storage). */
 static inline const char *folder_file(const struct folder *folder, const char *name)
 {
-    static char path[160];
+    static char path[64 + 256 + 2];
     snprintf(path, sizeof path, "%s/%s", folder->path, name);
     return path;
 }
@@ -51,7 +51,7 @@ static inline size_t file_read(const char *path, uint8_t *bytes, size_t size)
 /* Runs a command line and keeps what it prints, standard error included; its wait status. */
 static inline int command_output(const char *command, char *text, size_t size)
 {
-    char line[600];
+    char line[1024];
     snprintf(line, sizeof line, "{ %s ; } 2>&1", command);
     FILE *pipe = popen(line, "r");
     if (!pipe)

@@ -108,7 +108,7 @@ static void tcpdump_reads_it(void **state)
     (void)state;
     static const uint8_t udp[] = {0x45, 0, 0,   28, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0,
                                   2,    1, 192, 0,  2, 2, 0, 7, 0,  9,  0, 8, 0,   0};
-    char text[2000], command[300];
+    char text[2000], command[600];
     struct error err = {0};
     if (!command_exists("tcpdump")) {
         print_message("skipped: tcpdump is not installed\n");

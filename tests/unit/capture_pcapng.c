@@ -182,7 +182,7 @@ static void tshark_reads_it(void **state)
     (void)state;
     static const uint8_t udp[] = {0x45, 0, 0,   28, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0,
                                   2,    1, 192, 0,  2, 2, 0, 7, 0,  9,  0, 8, 0,   0};
-    char text[4000], command[300];
+    char text[4000], command[600];
     if (!command_exists("tshark")) {
         print_message("skipped: tshark is not installed\n");
         skip();

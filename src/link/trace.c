@@ -1,0 +1,53 @@
+/* trace: every frame that passes is shown to an observer. */
+#include "link/wrapper.h"
+
+struct trace {
+    struct wrapper wrapper;
+    link_observer *see;
+    void *observer;
+    const struct clock *clock;
+};
+
+static bool trace_send(struct link *link, const struct frame *frame, struct error *err)
+{
+    struct trace *self = (struct trace *)link;
+    struct frame stamped = *frame;
+    if (!stamped.time)
+        stamped.time = clock_wall(self->clock);
+    if (!link_send(self->wrapper.inner, &stamped, err))
+        return false;
+    self->see(self->observer, link, &stamped, true);
+    return true;
+}
+
+static int trace_recv(struct link *link, struct frame *frame, struct error *err)
+{
+    struct trace *self = (struct trace *)link;
+    int got = link_recv(self->wrapper.inner, frame, err);
+    if (got == 1)
+        self->see(self->observer, link, frame, false);
+    return got;
+}
+
+static const struct link_ops trace_ops = {
+    .name = "trace",
+    .send = trace_send,
+    .recv = trace_recv,
+    .fds = wrapper_fds,
+    .deadline = wrapper_deadline,
+    .ports = wrapper_ports,
+    .drops = wrapper_drops,
+    .close = wrapper_close,
+};
+
+struct link *link_trace(struct link *inner, link_observer *see, void *self,
+                        const struct clock *clock, struct error *err)
+{
+    struct trace *trace = wrapper_open(sizeof *trace, &trace_ops, inner, err);
+    if (!trace)
+        return NULL;
+    trace->see = see;
+    trace->observer = self;
+    trace->clock = clock;
+    return &trace->wrapper.link;
+}
