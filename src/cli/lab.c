@@ -42,8 +42,8 @@ struct lab *lab_start(const struct options *options, struct network_options *net
     if (!lab_enter(&why)) {
         lab->simulated = true;
         fprintf(stderr, "tcplua: the lab is simulated, server included: %s\n", why.message);
-    } else if (!network->iface[0]) {
-        snprintf(network->iface, sizeof network->iface, "%s", LAB_IFACE);
+    } else {
+        snprintf(network->lab, sizeof network->lab, "%s", LAB_IFACE);
     }
     return lab;
 }

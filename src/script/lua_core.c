@@ -73,6 +73,14 @@ static int core_simulate(lua_State *L)
     return 0;
 }
 
+/* reset(): closes every connection, link and wire; their objects stay, and say that they are closed
+ */
+static int core_reset(lua_State *L)
+{
+    network_close(the_network(L));
+    return 0;
+}
+
 /* seed(integer): makes random choices from here on repeatable */
 static int core_seed(lua_State *L)
 {
@@ -170,19 +178,13 @@ static int core_terminal(lua_State *L)
 int luaopen_tcplua_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"now", core_now},
-        {"wall", core_wall},
-        {"poll", core_poll},
-        {"work", core_work},
-        {"simulate", core_simulate},
-        {"seed", core_seed},
-        {"error", core_error},
-        {"is_error", core_is_error},
-        {"escape", core_escape},
-        {"address", core_address},
-        {"frames", core_frames},
-        {"terminal", core_terminal},
-        {NULL, NULL},
+        {"now", core_now},           {"wall", core_wall},
+        {"poll", core_poll},         {"work", core_work},
+        {"simulate", core_simulate}, {"reset", core_reset},
+        {"seed", core_seed},         {"error", core_error},
+        {"is_error", core_is_error}, {"escape", core_escape},
+        {"address", core_address},   {"frames", core_frames},
+        {"terminal", core_terminal}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     open_conn(L);

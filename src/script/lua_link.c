@@ -15,7 +15,7 @@ struct linking {
 static struct tap *check_link(lua_State *L)
 {
     struct linking *linking = luaL_checkudata(L, 1, LINK);
-    if (!linking->tap)
+    if (!linking->tap || !linking->tap->link)
         luaL_error(L, "attempt to use a closed link");
     return linking->tap;
 }
@@ -50,6 +50,13 @@ static int no_host(lua_State *L)
                : 0;
 }
 
+/* The interface of -i, or the lab's. */
+static const char *default_iface(lua_State *L)
+{
+    const struct network_options *options = &the_network(L)->options;
+    return options->iface[0] ? options->iface : options->lab;
+}
+
 /* open_link{iface=, filter=} -> link for whole frames | nil, error */
 static int core_open_link(lua_State *L)
 {
@@ -57,7 +64,7 @@ static int core_open_link(lua_State *L)
     struct error err;
     lua_settop(L, 1);
     check_fields(L, 1, names);
-    const char *iface = field_string(L, 1, "iface", the_network(L)->options.iface);
+    const char *iface = field_string(L, 1, "iface", default_iface(L));
     const char *filter = field_string(L, 1, "filter", NULL);
     no_host(L);
     struct linking *linking = push_closed(L);
@@ -73,7 +80,7 @@ static int core_open_capture(lua_State *L)
     lua_Integer snaplen = 0;
     lua_settop(L, 1);
     check_fields(L, 1, names);
-    const char *iface = field_string(L, 1, "iface", the_network(L)->options.iface);
+    const char *iface = field_string(L, 1, "iface", default_iface(L));
     const char *filter = field_string(L, 1, "filter", NULL);
     bool immediate = field_boolean(L, 1, "immediate", false);
     if (!field_range(L, 1, "snaplen", 1, 1 << 20, &snaplen, &err))
@@ -238,7 +245,7 @@ static int link_object_close(lua_State *L)
 static int link_tostring(lua_State *L)
 {
     struct linking *linking = luaL_checkudata(L, 1, LINK);
-    if (!linking->tap)
+    if (!linking->tap || !linking->tap->link)
         lua_pushliteral(L, "link (closed)");
     else
         lua_pushfstring(L, "link %s %s", linking->tap->link->ops->name, linking->tap->link->iface);

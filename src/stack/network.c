@@ -20,7 +20,7 @@ void network_close(struct network *network)
     while (network->stacks)
         stack_free(network->stacks);
     while (network->taps)
-        tap_free(network->taps);
+        tap_detach(network->taps);
     network->ready_first = network->ready_last = NULL;
 }
 
@@ -231,17 +231,30 @@ struct tap *tap_new(struct network *network, struct link *link)
     return tap;
 }
 
-struct link *tap_release(struct tap *tap)
+/* Takes the tap out of the network. */
+static void tap_remove(struct tap *tap)
 {
-    struct link *link = tap->link;
     struct tap **at = &tap->network->taps;
     while (*at && *at != tap)
         at = &(*at)->next;
     if (*at)
         *at = tap->next;
     source_forget(tap->network, &tap->source);
+}
+
+struct link *tap_release(struct tap *tap)
+{
+    struct link *link = tap->link;
+    tap_remove(tap);
     free(tap);
     return link;
+}
+
+void tap_detach(struct tap *tap)
+{
+    tap_remove(tap);
+    link_close(tap->link);
+    tap->link = NULL;
 }
 
 void tap_free(struct tap *tap)

@@ -29,6 +29,7 @@ struct capture_writer;
 
 struct network_options {
     char iface[16]; /* -i: the interface to use, or "" to ask the routing table */
+    char lab[16];   /* the lab's interface, on which addresses that nobody has appear, or "" */
     bool no_guard;  /* do not insist on a guard against the kernel's resets */
     bool has_seed;  /* make random choices (ISNs, ports) repeatable */
     uint64_t seed;
@@ -67,7 +68,8 @@ enum poll_result {
 /* A network without stacks; nothing of the host is touched until a connection needs it. */
 void network_init(struct network *network, const struct network_options *options);
 
-/* Ends every connection that is still open with a reset, then closes links, and guards last. */
+/* Ends every connection that is still open with a reset, then closes links, and guards last. The
+ * objects stay until they are freed, of no more use. The network can be used again. */
 void network_close(struct network *network);
 
 /* The one blocking primitive: works until a source has news or the clock reaches `deadline`. */
@@ -98,7 +100,7 @@ bool network_isn(struct network *network, const struct flow *flow, uint32_t *isn
 struct tap {
     struct source source;
     struct network *network;
-    struct link *link; /* owned */
+    struct link *link; /* owned; NULL once the network is closed */
     bool waiting;      /* a script waits for a frame: poll its descriptors */
     struct tap *next;
 };
@@ -106,6 +108,9 @@ struct tap {
 /* Puts a link under the network's poll. Owns `link`. NULL only when memory is short. */
 struct tap *tap_new(struct network *network, struct link *link);
 void tap_free(struct tap *tap);
+
+/* Closes the link; the tap itself stays until tap_free(). */
+void tap_detach(struct tap *tap);
 
 /* Frees the tap and gives its link back to the caller. */
 struct link *tap_release(struct tap *tap);

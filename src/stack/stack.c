@@ -46,13 +46,13 @@ struct stack *stack_attach(struct network *network, struct link *link, const str
     return stack;
 }
 
-/* The interface to use: the one of -i, else 0. It must exist and be up. */
-static bool chosen_iface(struct network *network, struct iface *iface, struct error *err)
+/* The interface `name`, which must exist and be up; "" gives one with index 0. */
+static bool chosen_iface(const char *name, struct iface *iface, struct error *err)
 {
     *iface = (struct iface){.index = 0};
-    if (!network->options.iface[0])
+    if (!name[0])
         return true;
-    if (!iface_by_name(network->options.iface, iface, err))
+    if (!iface_by_name(name, iface, err))
         return false;
     if (!iface->up)
         return fail(err, ERROR_NETWORK, "ENETDOWN",
@@ -67,6 +67,8 @@ static struct stack *open_foreign(struct network *network, const struct addr *sr
 {
     char text[ADDR_TEXT];
     addr_format(src, text);
+    if (iface->index == 0 && !chosen_iface(network->options.lab, iface, err))
+        return NULL;
     if (iface->index == 0) {
         struct route route;
         if (!dst) {
@@ -115,7 +117,7 @@ struct stack *stack_for(struct network *network, const struct addr *src, const s
         return NULL;
     }
     struct iface iface;
-    if (!chosen_iface(network, &iface, err))
+    if (!chosen_iface(network->options.iface, &iface, err))
         return NULL;
     struct stack *stack;
     if (addr_is_local(src)) {
