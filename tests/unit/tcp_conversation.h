@@ -223,6 +223,13 @@ static inline const char *talk_take(struct talk *t, char *text, size_t size)
     return text;
 }
 
+/* Time passes up to the engine's next deadline, which lies `delay` ahead (to a microsecond). */
+#define expect_deadline(t, delay)                                                                  \
+    do {                                                                                           \
+        assert_int_equal((tcp_deadline((t)->tcp) - (t)->now) / NS_PER_US, (delay) / NS_PER_US);    \
+        (t)->now = tcp_deadline((t)->tcp);                                                         \
+    } while (0)
+
 /* Exactly these segments go out, in this order: lines joined by "\n", "" for silence. */
 #define expect(t, wanted)                                                                          \
     do {                                                                                           \
@@ -263,7 +270,7 @@ static inline void talk_read(struct talk *t, size_t length)
     talk_check(t);
 }
 
-/* Time passes, up to `delay`, and stops at nothing on the way. */
+/* Time passes. */
 static inline void pass(struct talk *t, int64_t delay)
 {
     t->now += delay;
