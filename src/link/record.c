@@ -13,8 +13,8 @@ static void keep(struct record *self, const struct frame *frame, bool sent)
 {
     const struct link *link = &self->wrapper.link;
     capture_write(self->writer, link->medium == LINK_IP ? CAPTURE_RAW_IP : CAPTURE_ETHERNET,
-                  link->iface, frame->time ? frame->time : clock_wall(self->clock), frame->bytes,
-                  frame->length, frame->original, sent, NULL, NULL);
+                  link->iface, frame->time, frame->bytes, frame->length, frame->original, sent,
+                  NULL, NULL);
 }
 
 static bool record_send(struct link *link, const struct frame *frame, struct error *err)

@@ -137,7 +137,7 @@ static void kinds_are_independent(void **state)
     size_t plains = run(&fault, plain, &bad);
     fault.loss = 0.5;
     size_t lossies = run(&fault, lossy, &bad);
-    assert_true(lossies < plains);
+    assert_in_range(lossies, plains * 48 / 100, plains * 52 / 100);
     for (size_t i = 0; i < lossies; i++) { /* what arrives is a subsequence of what did */
         while (at < plains && plain[at] != lossy[i])
             at++;

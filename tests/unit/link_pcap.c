@@ -81,6 +81,15 @@ static void hears_at_once(void **state)
         assert_true(frame.time < INT64_C(9000000000) * NS_PER_S);
     }
     assert_int_equal(link_recv(pcap, &frame, &err), 0);
+
+    /* At once: twenty questions and answers would take two seconds in blocks. */
+    const struct clock clock = {0};
+    int64_t began = clock_now(&clock);
+    for (int i = 0; i < 20; i++) {
+        send_ethernet(tap, all, ODD, 5, 60);
+        assert_int_equal(next_frame(pcap, &frame), 1);
+    }
+    assert_true(clock_now(&clock) - began < NS_PER_S);
     assert_int_equal(link_drops(pcap), 0);
     assert_false(link_send(pcap, &frame, &err));
     assert_string_equal(err.code, "EOPNOTSUPP");

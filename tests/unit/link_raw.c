@@ -261,6 +261,7 @@ static void hears_icmp_errors_only(void **state)
         assert_int_equal(frame.bytes[20], errors4[i]);
     }
     assert_int_equal(next_frame(to, &frame, false), 0);
+    assert_int_equal(next_frame(from, &frame, false), 0); /* they went to the other address */
     link_close(from);
     link_close(to);
 
