@@ -111,22 +111,23 @@ static void put_option(struct text *t, const struct option *o, uint32_t base)
     }
 }
 
-static void put_options(struct text *t, const struct packet *p, size_t i, uint32_t base)
+static void put_option_list(struct text *t, struct option_walk *walk, uint32_t base)
 {
-    const struct field *f = proto_tail(p->layers[i].proto);
-    struct option_walk walk = {.table = f->options};
     struct option option;
     const char *comma = "";
-    walk.bytes = packet_bytes(p, i, f, &walk.length);
-    if (walk.length == 0)
-        return;
-    put(t, ", options [");
-    while (option_next(&walk, &option)) {
+    while (option_next(walk, &option)) {
         put(t, "%s", comma);
         put_option(t, &option, base);
         comma = ",";
     }
-    put(t, "%s]", walk.bad ? "[bad opt]" : "");
+    put(t, "%s", walk->bad ? "[bad opt]" : "");
+}
+
+static struct option_walk walk_of(const struct packet *p, size_t i, const struct field *f)
+{
+    struct option_walk walk = {.table = f->options};
+    walk.bytes = packet_bytes(p, i, f, &walk.length);
+    return walk;
 }
 
 static void put_tcp(struct text *t, const struct packet *p, size_t i, const struct dump_base *base)
@@ -158,7 +159,12 @@ static void put_tcp(struct text *t, const struct packet *p, size_t i, const stru
     put(t, ", win %" PRIu32, number(p, i, "win"));
     if (bits & 0x20)
         put(t, ", urg %" PRIu32, number(p, i, "urg"));
-    put_options(t, p, i, zero_ack);
+    struct option_walk walk = walk_of(p, i, proto_tail(p->layers[i].proto));
+    if (walk.length > 0) {
+        put(t, ", options [");
+        put_option_list(t, &walk, zero_ack);
+        put(t, "]");
+    }
     put(t, ", length %" PRIu32, length);
 }
 
@@ -485,26 +491,20 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
     return t.length;
 }
 
+size_t dump_options(char *out, size_t size, struct option_walk *walk)
+{
+    struct text t = {out, size, 0};
+    if (size > 0)
+        out[0] = '\0';
+    put_option_list(&t, walk, 0);
+    return t.length;
+}
+
 static void put_bytes(struct text *t, const uint8_t *bytes, size_t length)
 {
     char text[4 * 60 + 4];
     text_escape(text, sizeof text, bytes, length);
     put(t, "\"%s\" (%zu bytes)", text, length);
-}
-
-static void put_option_list(struct text *t, const struct packet *p, size_t i, const struct field *f)
-{
-    struct option_walk walk = {.table = f->options};
-    struct option option;
-    const char *comma = "";
-    walk.bytes = packet_bytes(p, i, f, &walk.length);
-    put(t, "[");
-    while (option_next(&walk, &option)) {
-        put(t, "%s", comma);
-        put_option(t, &option, 0);
-        comma = ",";
-    }
-    put(t, "]%s", walk.bad ? " and then an impossible length" : "");
 }
 
 static void put_note(struct text *t, const struct packet *p, size_t i, const struct field *f)
@@ -528,7 +528,10 @@ static void put_field(struct text *t, const struct packet *p, size_t i, const st
     char text[FIELD_TEXT];
     put(t, "  %-9s ", f->name);
     if (f->kind == FIELD_OPTIONS) {
-        put_option_list(t, p, i, f);
+        struct option_walk walk = walk_of(p, i, f);
+        put(t, "[");
+        put_option_list(t, &walk, 0);
+        put(t, "]");
     } else if (f->kind == FIELD_BYTES) {
         size_t length;
         const uint8_t *bytes = packet_bytes(p, i, f, &length);

@@ -48,6 +48,12 @@ static uint32_t header_end(const struct layer *l)
     return l->offset + l->header;
 }
 
+static void make_stale(struct packet *p, size_t layers)
+{
+    if (layers > p->stale)
+        p->stale = (uint8_t)layers;
+}
+
 static uint32_t payload_offset(const struct packet *p)
 {
     return p->count > 0 ? header_end(&p->layers[p->count - 1]) : 0;
@@ -76,7 +82,7 @@ static bool resize(struct packet *p, size_t inside, uint32_t at, uint32_t old, s
             p->layers[i].offset += delta;
     }
     p->size += delta;
-    p->stale = true;
+    make_stale(p, inside);
     return true;
 }
 
@@ -107,6 +113,7 @@ bool packet_push(struct packet *p, const struct proto *proto, struct error *err)
         if (proto->fields[i].initial != 0)
             field_set(&proto->fields[i], p->bytes + at, proto->fields[i].initial);
     p->layers[p->count++] = (struct layer){proto, 0, at, header, at + header};
+    make_stale(p, p->count);
     return true;
 }
 
@@ -118,6 +125,13 @@ bool packet_append(struct packet *p, const struct packet *inner, struct error *e
     if (!check_stackable(p, inner->count, err) || !resize(p, p->count, at, 0, inner->size, err))
         return false;
     memcpy(p->bytes + at, inner->bytes, inner->size);
+    size_t depends = 0; /* so many of its layers take their pseudo-header from what is around */
+    while (p->count > 0 && depends < inner->count &&
+           !proto_role(inner->layers[depends].proto, ROLE_SRC))
+        depends++;
+    if (depends < inner->stale)
+        depends = inner->stale;
+    make_stale(p, depends > 0 ? p->count + depends : 0);
     for (size_t i = 0; i < inner->count; i++) {
         struct layer *l = &p->layers[p->count++];
         *l = inner->layers[i];
@@ -261,7 +275,7 @@ void packet_parse(struct packet *p, const struct proto *first)
     p->count = 0;
     p->missing = 0;
     p->stop = PACKET_WHOLE;
-    p->stale = false;
+    p->stale = 0;
     for (const struct proto *proto = first; proto;) {
         if (p->count == PACKET_LAYERS) {
             p->stop = PACKET_DEEP;
@@ -361,7 +375,7 @@ static void changed(struct packet *p, size_t i, const struct field *f)
         pin(l, f);
     else if (f->alias)
         l->pins |= computed_under(l->proto, f);
-    p->stale = true;
+    make_stale(p, f->role == ROLE_SRC || f->role == ROLE_DST ? p->count : i + 1);
 }
 
 bool packet_pinned(const struct packet *p, size_t i, const struct field *f)
@@ -372,7 +386,7 @@ bool packet_pinned(const struct packet *p, size_t i, const struct field *f)
 void packet_unpin(struct packet *p, size_t i, const struct field *f)
 {
     p->layers[i].pins &= ~computed_under(p->layers[i].proto, f);
-    p->stale = true;
+    make_stale(p, i + 1);
 }
 
 void packet_set_number(struct packet *p, size_t i, const struct field *f, uint64_t value)
@@ -519,10 +533,7 @@ static const struct field *checksum_field(const struct proto *proto)
 
 void packet_finish(struct packet *p)
 {
-    if (!p->stale)
-        return;
-    p->stale = false;
-    for (size_t i = p->count; i-- > 0;) {
+    for (size_t i = p->stale; i-- > 0;) {
         const struct layer *l = &p->layers[i];
         const struct field *checksum = NULL;
         uint16_t right, pseudo;
@@ -538,6 +549,7 @@ void packet_finish(struct packet *p)
         if (checksum && sum_of(p, i, checksum, &right, &pseudo))
             field_set(checksum, packet_header(p, i), right);
     }
+    p->stale = 0;
 }
 
 /* Whether layer `i` is part of a fragment or of a quoted packet. */

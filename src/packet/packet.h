@@ -52,7 +52,7 @@ struct packet {
     uint32_t stop_offset;  /* where parsing ended */
     enum packet_stop stop; /* and why */
     uint8_t count;         /* of layers */
-    bool stale;            /* something was set: packet_finish() has work to do */
+    uint8_t stale;         /* so many of them, from the outermost, wait for packet_finish() */
     /* Makes room for `room` bytes, the first `size` of them kept, and sets `bytes` and `room`.
      * NULL: the packet owns malloc'd bytes, and packet_free() is called at the end. */
     bool (*grow)(struct packet *packet, uint32_t room);
@@ -73,7 +73,8 @@ bool packet_reserve(struct packet *packet, size_t room, struct error *err);
  * already or the stack is full. */
 bool packet_push(struct packet *packet, const struct proto *proto, struct error *err);
 
-/* Appends all layers and the payload of `inner` (which is not changed). Errors as above. */
+/* Appends all layers and the payload of `inner` (which is not changed). What was parsed in it stays
+ * as it is, but where it takes its pseudo-header from the layers around. Errors as above. */
 bool packet_append(struct packet *packet, const struct packet *inner, struct error *err);
 
 /* Appends bytes to the payload. */
@@ -131,7 +132,8 @@ const uint8_t *packet_bytes(const struct packet *packet, size_t i, const struct 
 bool packet_pinned(const struct packet *packet, size_t i, const struct field *f);
 void packet_unpin(struct packet *packet, size_t i, const struct field *f);
 
-/* Computes what is not pinned. Does nothing if nothing was set since the last time. */
+/* Computes what is not pinned, in the layers that depend on something that was set since the last
+ * time: in that layer and those around it, and for an address in those inside too. */
 void packet_finish(struct packet *packet);
 
 enum packet_sum {

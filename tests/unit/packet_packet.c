@@ -390,6 +390,56 @@ static void test_cut(void **state)
     }
 }
 
+/* An edit mends what depends on it and no more: a wrong checksum further in outlives it. */
+static void test_edit_reaches_outward(void **state)
+{
+    (void)state;
+    struct packet p, back, framed;
+    struct error err;
+    make_tcp(&p, false);
+    p.bytes[p.size - 1] ^= 1;
+    parse(&back, p.bytes + 14, p.size - 14, &proto_ip);
+    set(&back, 0, "ttl", 3);
+    packet_finish(&back);
+    assert_int_equal(packet_checksum(&back, 0, NULL), SUM_GOOD);
+    assert_int_equal(packet_checksum(&back, 1, NULL), SUM_BAD);
+
+    set(&back, 0, "ttl", 4);
+    packet_init(&framed, &registry); /* a header around it changes nothing in it */
+    push(&framed, &proto_eth);
+    assert_true(packet_append(&framed, &back, &err));
+    packet_finish(&framed);
+    assert_int_equal(get(&framed, 0, "type"), 0x0800);
+    packet_finish(&back);
+    assert_memory_equal(framed.bytes + 14, back.bytes, back.size);
+    assert_int_equal(packet_checksum(&framed, 2, NULL), SUM_BAD);
+    packet_free(&framed);
+
+    packet_init(&framed, &registry); /* neither does copying */
+    assert_true(packet_append(&framed, &back, &err));
+    packet_finish(&framed);
+    assert_int_equal(framed.size, back.size);
+    assert_memory_equal(framed.bytes, back.bytes, back.size);
+    packet_free(&framed);
+
+    set(&back, 1, "seq", 3);
+    packet_finish(&back);
+    assert_int_equal(packet_checksum(&back, 1, NULL), SUM_GOOD);
+    packet_free(&back);
+    packet_free(&p);
+
+    packet_init(&p, &registry); /* what was finished alone takes the addresses it comes to */
+    push(&p, &proto_tcp);
+    packet_finish(&p);
+    packet_init(&framed, &registry);
+    push(&framed, &proto_ip);
+    assert_true(packet_append(&framed, &p, &err));
+    packet_finish(&framed);
+    assert_int_equal(packet_checksum(&framed, 1, NULL), SUM_GOOD);
+    packet_free(&framed);
+    packet_free(&p);
+}
+
 static void test_padding_is_kept(void **state)
 {
     (void)state;
@@ -633,7 +683,7 @@ static void test_noise(void **state)
         assert_memory_equal(p.bytes, bytes, length);
         for (size_t i = 0; i < p.count; i++)
             packet_checksum(&p, i, NULL);
-        p.stale = true; /* computing anew keeps the structure */
+        p.stale = p.count; /* computing anew keeps the structure */
         packet_finish(&p);
         check_invariants(&p);
         payload(&p, "x", 1);
@@ -655,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_udp_zero),
         cmocka_unit_test(test_checksum_verdicts),
         cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_edit_reaches_outward),
         cmocka_unit_test(test_padding_is_kept),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_stops),

@@ -1,0 +1,853 @@
+/* lua_packet: packets as userdata, and their layers as live objects on them.
+ *
+ * A packet's bytes live in Lua's memory: at first behind the struct itself, and when it grows in
+ * another userdata that is its user value 1. So nothing needs a finalizer, and an error in the
+ * middle of anything leaks nothing. The other user values keep the layer objects made last. */
+#include <string.h>
+
+#include "packet/dump.h"
+#include "packet/packet.h"
+#include "script/lua_packet.h"
+#include "script/modules.h"
+#include "script/util.h"
+
+#define PACKET_CLASS "tcplua.packet"
+
+enum {
+    BYTES_VALUE = 1,
+    LAYER_VALUES = 4, /* user values 2 to 5: layer i in 2 + i % 4 */
+    FIRST_ROOM = 64,  /* bytes for a layer made from a table */
+};
+
+struct held {
+    struct packet packet;
+    lua_State *L; /* of the call under way, and where in its stack the packet is: for growing */
+    int index;
+    uint8_t bytes[];
+};
+
+static bool grow(struct packet *p, uint32_t room)
+{
+    struct held *held = (struct held *)p;
+    if (room < 2 * p->size && 2 * p->size <= PACKET_MAX)
+        room = 2 * p->size;
+    uint8_t *bytes = lua_newuserdatauv(held->L, room, 0);
+    if (p->size > 0)
+        memcpy(bytes, p->bytes, p->size);
+    lua_setiuservalue(held->L, held->index, BYTES_VALUE);
+    p->bytes = bytes;
+    p->room = room;
+    return true;
+}
+
+static const char registry_key; /* registry[&registry_key]: the protocols of this state */
+
+static const struct registry *protocols(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+    const struct registry *registry = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return registry;
+}
+
+/* [-0, +1, m] An empty packet with room for `room` bytes. */
+static struct packet *new_packet(lua_State *L, size_t room)
+{
+    const struct registry *registry = protocols(L);
+    struct held *held = lua_newuserdatauv(L, sizeof *held + room, BYTES_VALUE + LAYER_VALUES);
+    packet_init(&held->packet, registry);
+    held->packet.bytes = held->bytes;
+    held->packet.room = (uint32_t)room;
+    held->packet.grow = grow;
+    held->L = L;
+    held->index = lua_gettop(L);
+    luaL_setmetatable(L, PACKET_CLASS);
+    return &held->packet;
+}
+
+static struct packet *as_packet(lua_State *L, int index)
+{
+    struct held *held = luaL_checkudata(L, index, PACKET_CLASS);
+    held->L = L;
+    held->index = lua_absindex(L, index);
+    return &held->packet;
+}
+
+/* The packet with all that is computed in place. */
+static struct packet *check_packet(lua_State *L, int index)
+{
+    struct packet *p = as_packet(L, index);
+    packet_finish(p);
+    return p;
+}
+
+int raise_error(lua_State *L, const struct error *err)
+{
+    push_error(L, err);
+    return lua_error(L);
+}
+
+struct packet *push_packet_of(lua_State *L, int index, bool finish)
+{
+    lua_getiuservalue(L, index, 1);
+    struct packet *p = as_packet(L, lua_gettop(L));
+    if (finish)
+        packet_finish(p);
+    return p;
+}
+
+/* --- fields -------------------------------------------------------------------------------------
+ */
+
+/* [-0, +1, m] The field as a Lua value; nil if the packet is cut off before it. `packet_index` is
+ * where the packet is. */
+static void push_field(lua_State *L, int packet_index, const struct packet *p, size_t layer,
+                       const struct field *f)
+{
+    char text[FIELD_TEXT];
+    size_t length;
+    const uint8_t *bytes;
+    if (!packet_has(p, layer, f)) {
+        lua_pushnil(L);
+        return;
+    }
+    switch (f->kind) {
+    case FIELD_NUMBER:
+    case FIELD_HEX:
+    case FIELD_SEQ:
+        lua_pushinteger(L, (lua_Integer)field_get(f, packet_header(p, layer)));
+        break;
+    case FIELD_FLAGS:
+    case FIELD_MAC:
+    case FIELD_IP4:
+    case FIELD_IP6:
+        lua_pushstring(L, field_format(f, packet_header(p, layer), text));
+        break;
+    case FIELD_BYTES:
+        bytes = packet_bytes(p, layer, f, &length);
+        lua_pushlstring(L, (const char *)bytes, length);
+        break;
+    case FIELD_OPTIONS:
+        push_options(L, packet_index, layer, f);
+        break;
+    }
+}
+
+/* The words for what a field takes. */
+static const char *wanted(const struct field *f)
+{
+    switch (f->kind) {
+    case FIELD_SEQ:
+        return "an integer";
+    case FIELD_FLAGS:
+        return "a string of flags or a number";
+    case FIELD_MAC:
+        return "a MAC address as a string";
+    case FIELD_IP4:
+        return "an IPv4 address as a string";
+    case FIELD_IP6:
+        return "an IPv6 address as a string";
+    case FIELD_BYTES:
+        return "a string of bytes";
+    default:
+        return "a number";
+    }
+}
+
+static int wrong_type(lua_State *L, const struct proto *proto, const struct field *f, int index)
+{
+    return luaL_error(L, "%s.%s takes %s, not %s", proto->name, f->name, wanted(f),
+                      lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL)
+                                                        : luaL_typename(L, index));
+}
+
+static void set_number(lua_State *L, struct packet *p, size_t layer, const struct field *f,
+                       int index)
+{
+    const struct proto *proto = p->layers[layer].proto;
+    int good;
+    lua_Integer value = lua_tointegerx(L, index, &good);
+    if (lua_isboolean(L, index) && f->width == 1) {
+        value = lua_toboolean(L, index);
+        good = 1;
+    } else if (lua_type(L, index) != LUA_TNUMBER || !good) {
+        wrong_type(L, proto, f, index);
+    }
+    if (f->kind != FIELD_SEQ && (value < 0 || (uint64_t)value > field_max(f)))
+        luaL_error(L, "%s.%s takes a number from 0 to %I, not %I", proto->name, f->name,
+                   (LUAI_UACINT)field_max(f), (LUAI_UACINT)value);
+    packet_set_number(p, layer, f, (uint64_t)value);
+}
+
+/* A string without NUL bytes, which C would take for a shorter one. */
+static void set_text(lua_State *L, struct packet *p, size_t layer, const struct field *f, int index)
+{
+    struct error err;
+    size_t length;
+    if (lua_type(L, index) != LUA_TSTRING)
+        wrong_type(L, p->layers[layer].proto, f, index);
+    const char *text = lua_tolstring(L, index, &length);
+    if (strlen(text) != length)
+        luaL_error(L, "%s.%s takes %s, and this one has a NUL byte in it",
+                   p->layers[layer].proto->name, f->name, wanted(f));
+    if (!packet_set_text(p, layer, f, text, &err))
+        raise_error(L, &err);
+}
+
+static void set_bytes(lua_State *L, struct packet *p, size_t layer, const struct field *f,
+                      int index)
+{
+    struct error err;
+    size_t length;
+    if (lua_type(L, index) != LUA_TSTRING)
+        wrong_type(L, p->layers[layer].proto, f, index);
+    const char *bytes = lua_tolstring(L, index, &length);
+    if (!packet_set_bytes(p, layer, f, bytes, length, &err))
+        raise_error(L, &err);
+}
+
+/* nil: as if it had never been set. */
+static void reset_field(lua_State *L, struct packet *p, size_t layer, const struct field *f)
+{
+    struct error err;
+    if (f->width == 0) {
+        if (!packet_set_bytes(p, layer, f, "", 0, &err))
+            raise_error(L, &err);
+    } else if (field_is_number(f)) {
+        packet_set_number(p, layer, f, f->initial);
+    } else {
+        static const uint8_t zeros[16];
+        packet_set_bytes(p, layer, f, zeros, f->width / 8U, NULL);
+    }
+    packet_unpin(p, layer, f);
+}
+
+static void set_field(lua_State *L, struct packet *p, size_t layer, const struct field *f,
+                      int index)
+{
+    if (!packet_has(p, layer, f))
+        luaL_error(L, "the packet is cut off before %s.%s", p->layers[layer].proto->name, f->name);
+    if (lua_isnil(L, index)) {
+        reset_field(L, p, layer, f);
+        return;
+    }
+    switch (f->kind) {
+    case FIELD_FLAGS:
+        if (lua_type(L, index) == LUA_TSTRING) {
+            set_text(L, p, layer, f, index);
+            break;
+        } /* fall through */
+    case FIELD_NUMBER:
+    case FIELD_HEX:
+    case FIELD_SEQ:
+        set_number(L, p, layer, f, index);
+        break;
+    case FIELD_MAC:
+    case FIELD_IP4:
+    case FIELD_IP6:
+        set_text(L, p, layer, f, index);
+        break;
+    case FIELD_BYTES:
+        set_bytes(L, p, layer, f, index);
+        break;
+    case FIELD_OPTIONS:
+        set_options(L, p, layer, f, index);
+        break;
+    }
+}
+
+static void set_payload(lua_State *L, struct packet *p, int index)
+{
+    struct error err;
+    size_t length = 0;
+    const char *bytes = "";
+    if (!lua_isnil(L, index)) {
+        if (lua_type(L, index) != LUA_TSTRING)
+            luaL_error(L, "payload takes a string of bytes, not %s", luaL_typename(L, index));
+        bytes = lua_tolstring(L, index, &length);
+    }
+    if (!packet_set_payload(p, bytes, length, &err))
+        raise_error(L, &err);
+}
+
+/* --- making -------------------------------------------------------------------------------------
+ */
+
+/* tcp{dport = 80, flags = "S"} -> a packet of one layer; upvalue 1 is the protocol. */
+static int packet_make(lua_State *L)
+{
+    const struct proto *proto = lua_touserdata(L, lua_upvalueindex(1));
+    struct error err;
+    lua_settop(L, 1);
+    if (!lua_isnil(L, 1))
+        luaL_checktype(L, 1, LUA_TTABLE);
+    struct packet *p = new_packet(L, FIRST_ROOM);
+    if (!packet_push(p, proto, &err))
+        return raise_error(L, &err);
+    if (lua_isnil(L, 1))
+        return 1;
+    for (int tails = 0; tails < 2; tails++) /* tails last: a pinned length lets them be longer */
+        for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+            const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+            const struct field *f = proto_field(proto, name);
+            if (!f && strcmp(name, "payload") == 0) {
+                if (tails)
+                    set_payload(L, p, lua_gettop(L));
+            } else if (!f) {
+                return luaL_error(L, "%s has no field '%s'", proto->name,
+                                  luaL_tolstring(L, -2, NULL));
+            } else if ((f->width == 0) == tails) {
+                set_field(L, p, 0, f, lua_gettop(L));
+            }
+        }
+    return 1;
+}
+
+/* [-0, +0, v] Appends the packet or the string at `index`. */
+static void append(lua_State *L, struct packet *p, int index)
+{
+    struct error err;
+    bool good;
+    if (lua_type(L, index) == LUA_TSTRING) {
+        size_t length;
+        const char *bytes = lua_tolstring(L, index, &length);
+        good = packet_append_bytes(p, bytes, length, &err);
+    } else {
+        good = packet_append(p, as_packet(L, index), &err);
+    }
+    if (!good)
+        raise_error(L, &err);
+}
+
+static size_t size_of(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TSTRING)
+        return lua_rawlen(L, index);
+    if (!luaL_testudata(L, index, PACKET_CLASS))
+        luaL_error(L, "a packet goes with packets and strings, not with %s",
+                   luaL_typename(L, index));
+    return as_packet(L, index)->size;
+}
+
+/* a / b -> a new packet; one of the two may be a string. */
+static int packet_div(lua_State *L)
+{
+    size_t size = size_of(L, 1) + size_of(L, 2);
+    if (size > PACKET_MAX)
+        return luaL_error(L, "a packet of %I bytes is too long", (LUAI_UACINT)size);
+    struct packet *p = new_packet(L, size);
+    append(L, p, 1);
+    append(L, p, 2);
+    return 1;
+}
+
+/* parse(bytes [, layer = "ip"]) -> packet; "ip" goes by the version of the first byte. */
+static int packet_from(lua_State *L)
+{
+    size_t length;
+    luaL_checktype(L, 1, LUA_TSTRING);
+    const char *bytes = lua_tolstring(L, 1, &length);
+    const char *name = "ip";
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TSTRING);
+        name = lua_tostring(L, 2);
+    }
+    const struct proto *first = registry_named(protocols(L), name);
+    if (!first)
+        return luaL_argerror(L, 2, lua_pushfstring(L, "there is no layer '%s'", name));
+    if (length > PACKET_MAX)
+        return luaL_argerror(L, 1, "too many bytes for a packet");
+    if (first == &proto_ip)
+        first = packet_ip_proto((const uint8_t *)bytes, length);
+    struct packet *p = new_packet(L, length);
+    memcpy(p->bytes, bytes, length);
+    p->size = (uint32_t)length;
+    packet_parse(p, first);
+    return 1;
+}
+
+/* packet:copy() -> another one with the same bytes and pins */
+static int packet_copy(lua_State *L)
+{
+    const struct packet *from = as_packet(L, 1);
+    struct packet *p = new_packet(L, from->size);
+    append(L, p, 1);
+    return 1;
+}
+
+/* --- the packet ---------------------------------------------------------------------------------
+ */
+
+/* [-0, +1, m] The object for a layer of the packet at `index`. */
+static void push_layer(lua_State *L, int index, size_t layer)
+{
+    int value = BYTES_VALUE + 1 + (int)(layer % LAYER_VALUES);
+    index = lua_absindex(L, index);
+    if (lua_getiuservalue(L, index, value) == LUA_TUSERDATA &&
+        ((struct part *)lua_touserdata(L, -1))->layer == layer)
+        return;
+    lua_pop(L, 1);
+    struct part *part = lua_newuserdatauv(L, sizeof *part, 1);
+    *part = (struct part){NULL, layer};
+    lua_pushvalue(L, index);
+    lua_setiuservalue(L, -2, 1);
+    luaL_setmetatable(L, LAYER_CLASS);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, value);
+}
+
+/* packet.tcp -> the first layer of that name | nil; packet.payload; packet:method() from the table
+ * that is upvalue 1 */
+static int packet_index(lua_State *L)
+{
+    const struct packet *p = as_packet(L, 1);
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    int layer = packet_layer(p, name);
+    if (layer >= 0) {
+        push_layer(L, 1, (size_t)layer);
+        return 1;
+    }
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    if (strcmp(name, "payload") == 0) {
+        size_t length;
+        const uint8_t *bytes = packet_payload(p, &length);
+        lua_pushlstring(L, (const char *)bytes, length);
+        return 1;
+    }
+    if (registry_named(protocols(L), name))
+        return 0;
+    return luaL_error(L, "a packet has no '%s'", luaL_tolstring(L, 2, NULL));
+}
+
+/* packet.payload = "bytes" */
+static int packet_newindex(lua_State *L)
+{
+    struct packet *p = as_packet(L, 1);
+    if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "payload") != 0)
+        return luaL_error(L,
+                          "only the payload of a packet can be set, and the fields of its layers: "
+                          "not '%s'",
+                          luaL_tolstring(L, 2, NULL));
+    set_payload(L, p, 3);
+    return 0;
+}
+
+/* packet:bytes() -> string */
+static int packet_bytes_of(lua_State *L)
+{
+    const struct packet *p = check_packet(L, 1);
+    lua_pushlstring(L, (const char *)p->bytes, p->size);
+    return 1;
+}
+
+static int packet_len(lua_State *L)
+{
+    lua_pushinteger(L, as_packet(L, 1)->size);
+    return 1;
+}
+
+static int packet_eq(lua_State *L)
+{
+    if (!luaL_testudata(L, 1, PACKET_CLASS) || !luaL_testudata(L, 2, PACKET_CLASS))
+        return 0;
+    const struct packet *a = check_packet(L, 1), *b = check_packet(L, 2);
+    lua_pushboolean(L, a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0);
+    return 1;
+}
+
+/* packet:layers() -> {"eth", "ip", "tcp"} */
+static int packet_layers(lua_State *L)
+{
+    const struct packet *p = as_packet(L, 1);
+    lua_createtable(L, p->count, 0);
+    for (size_t i = 0; i < p->count; i++) {
+        lua_pushstring(L, p->layers[i].proto->name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* packet:layer(name [, n = 1]) -> the n-th layer of that name | nil; packet:layer(n) -> the n-th */
+static int packet_layer_of(lua_State *L)
+{
+    const struct packet *p = as_packet(L, 1);
+    bool by_name = lua_type(L, 2) == LUA_TSTRING;
+    const char *name = by_name ? lua_tostring(L, 2) : NULL;
+    if (by_name && !registry_named(p->registry, name))
+        return luaL_argerror(L, 2, lua_pushfstring(L, "there is no layer '%s'", name));
+    if (!by_name)
+        luaL_checktype(L, 2, LUA_TNUMBER);
+    lua_Integer n = by_name ? luaL_optinteger(L, 3, 1) : luaL_checkinteger(L, 2);
+    for (size_t i = 0; i < p->count; i++)
+        if ((!by_name || strcmp(p->layers[i].proto->name, name) == 0) && --n == 0) {
+            push_layer(L, 1, i);
+            return 1;
+        }
+    return 0;
+}
+
+/* packet:stopped() -> nil, or why parsing ended and at which byte */
+static int packet_stopped(lua_State *L)
+{
+    const struct packet *p = as_packet(L, 1);
+    if (p->stop == PACKET_WHOLE)
+        return 0;
+    lua_pushstring(L, packet_stop_name(p->stop));
+    lua_pushinteger(L, p->stop_offset);
+    return 2;
+}
+
+/* [-0, +0, m] Appends "tcp.checksum", … to the list on top of the stack. */
+static void add_pinned(lua_State *L, const struct packet *p, size_t layer)
+{
+    const struct proto *proto = p->layers[layer].proto;
+    for (size_t i = 0; i < proto->count; i++)
+        if (p->layers[layer].pins >> i & 1) {
+            lua_pushfstring(L, "%s.%s", proto->name, proto->fields[i].name);
+            lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+        }
+}
+
+/* packet:pinned() -> {"tcp.checksum"} */
+static int packet_pinned_fields(lua_State *L)
+{
+    const struct packet *p = as_packet(L, 1);
+    lua_newtable(L);
+    for (size_t i = 0; i < p->count; i++)
+        add_pinned(L, p, i);
+    return 1;
+}
+
+static bool base_number(lua_State *L, int index, const char *name, uint32_t *number)
+{
+    bool there = lua_getfield(L, index, name) != LUA_TNIL;
+    if (there) {
+        int good;
+        *number = (uint32_t)lua_tointegerx(L, -1, &good);
+        if (!good || lua_type(L, -1) != LUA_TNUMBER)
+            luaL_error(L, "%s takes a number, not %s", name, luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+    return there;
+}
+
+/* packet:line{seq = n, ack = n} -> one line, numbers relative to those */
+static int packet_line(lua_State *L)
+{
+    static const char *const names[] = {"seq", "ack", NULL};
+    const struct packet *p = check_packet(L, 1);
+    struct dump_base base = {0};
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE);
+        check_fields(L, 2, names);
+        base.has_seq = base_number(L, 2, "seq", &base.seq);
+        base.has_ack = base_number(L, 2, "ack", &base.ack);
+    }
+    luaL_Buffer buffer;
+    size_t length = dump_line(NULL, 0, p, &base);
+    char *text = luaL_buffinitsize(L, &buffer, length + 1);
+    dump_line(text, length + 1, p, &base);
+    luaL_pushresultsize(&buffer, length);
+    return 1;
+}
+
+/* packet:tree() -> all fields, one a line */
+static int packet_tree(lua_State *L)
+{
+    const struct packet *p = check_packet(L, 1);
+    luaL_Buffer buffer;
+    size_t length = dump_tree(NULL, 0, p);
+    char *text = luaL_buffinitsize(L, &buffer, length + 1);
+    dump_tree(text, length + 1, p);
+    luaL_pushresultsize(&buffer, length);
+    return 1;
+}
+
+/* packet:hex() -> offset, bytes and text, as text2pcap reads it */
+static int packet_hex(lua_State *L)
+{
+    const struct packet *p = check_packet(L, 1);
+    luaL_Buffer buffer;
+    size_t length = dump_hex(NULL, 0, p->bytes, p->size);
+    char *text = luaL_buffinitsize(L, &buffer, length + 1);
+    dump_hex(text, length + 1, p->bytes, p->size);
+    luaL_pushresultsize(&buffer, length);
+    return 1;
+}
+
+static int packet_tostring(lua_State *L)
+{
+    lua_settop(L, 1);
+    return packet_line(L);
+}
+
+/* --- a layer ------------------------------------------------------------------------------------
+ */
+
+static struct part *check_layer(lua_State *L)
+{
+    return luaL_checkudata(L, 1, LAYER_CLASS);
+}
+
+static const struct field *check_field(lua_State *L, const struct packet *p, size_t layer,
+                                       int index)
+{
+    const struct proto *proto = p->layers[layer].proto;
+    const struct field *f =
+        lua_type(L, index) == LUA_TSTRING ? proto_field(proto, lua_tostring(L, index)) : NULL;
+    if (!f)
+        luaL_error(L, "%s has no field '%s'", proto->name, luaL_tolstring(L, index, NULL));
+    return f;
+}
+
+/* layer.seq; layer.payload is everything behind its header; methods are in upvalue 1 */
+static int layer_index(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    const struct packet *p = push_packet_of(L, 1, true);
+    const struct layer *layer = &p->layers[part->layer];
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    const struct field *f = proto_field(layer->proto, name);
+    if (f) {
+        push_field(L, 3, p, part->layer, f);
+        return 1;
+    }
+    if (strcmp(name, "payload") == 0) {
+        uint32_t at = layer->offset + layer->header;
+        lua_pushlstring(L, (const char *)p->bytes + at, layer->end - at);
+        return 1;
+    }
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
+        check_field(L, p, part->layer, 2);
+    return 1;
+}
+
+/* layer.seq = 7; nil means as if it had never been set, so that computed fields are computed */
+static int layer_newindex(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    struct packet *p = push_packet_of(L, 1, false);
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    const struct proto *proto = p->layers[part->layer].proto;
+    if (strcmp(name, "payload") == 0 && !proto_field(proto, name)) {
+        if (part->layer + 1 < p->count)
+            return luaL_error(L, "the payload of %s is made of layers: set their fields",
+                              proto->name);
+        set_payload(L, p, 3);
+    } else {
+        set_field(L, p, part->layer, check_field(L, p, part->layer, 2), 3);
+    }
+    return 0;
+}
+
+/* layer:name() -> "tcp" */
+static int layer_name(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    lua_pushstring(L, push_packet_of(L, 1, false)->layers[part->layer].proto->name);
+    return 1;
+}
+
+/* layer:packet() -> the packet it is a layer of */
+static int layer_packet(lua_State *L)
+{
+    check_layer(L);
+    push_packet_of(L, 1, false);
+    return 1;
+}
+
+/* layer:raw(name) -> the bytes of a field that begins on a byte; layer:raw() -> of the header */
+static int layer_raw(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    lua_settop(L, 2);
+    const struct packet *p = push_packet_of(L, 1, true);
+    const struct layer *layer = &p->layers[part->layer];
+    if (lua_isnil(L, 2)) {
+        lua_pushlstring(L, (const char *)p->bytes + layer->offset, layer->header);
+        return 1;
+    }
+    const struct field *f = check_field(L, p, part->layer, 2);
+    size_t length;
+    if (f->bit % 8 != 0 || f->width % 8 != 0)
+        return luaL_argerror(L, 2, "this field is not made of whole bytes");
+    if (!packet_has(p, part->layer, f))
+        return 0;
+    const uint8_t *bytes = packet_bytes(p, part->layer, f, &length);
+    lua_pushlstring(L, (const char *)bytes, length);
+    return 1;
+}
+
+/* layer:pinned() -> {"tcp.checksum"} */
+static int layer_pinned(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    const struct packet *p = push_packet_of(L, 1, false);
+    lua_newtable(L);
+    add_pinned(L, p, part->layer);
+    return 1;
+}
+
+/* layer:checksum_ok() -> true | false | nil (none, or not to be known), and "good", "partial" (left
+ * to the network card: not wrong), "bad", "none" or "unknown", and after "bad" the right one */
+static int layer_checksum_ok(lua_State *L)
+{
+    static const char *const words[] = {[SUM_NONE] = "none",
+                                        [SUM_GOOD] = "good",
+                                        [SUM_BAD] = "bad",
+                                        [SUM_PARTIAL] = "partial",
+                                        [SUM_UNKNOWN] = "unknown"};
+    const struct part *part = check_layer(L);
+    uint16_t right;
+    enum packet_sum sum = packet_checksum(push_packet_of(L, 1, true), part->layer, &right);
+    if (sum == SUM_NONE || sum == SUM_UNKNOWN)
+        lua_pushnil(L);
+    else
+        lua_pushboolean(L, sum != SUM_BAD);
+    lua_pushstring(L, words[sum]);
+    if (sum != SUM_BAD)
+        return 2;
+    lua_pushinteger(L, right);
+    return 3;
+}
+
+static int layer_tostring(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    const struct packet *p = push_packet_of(L, 1, false);
+    lua_pushfstring(L, "layer %d (%s) of ", (int)part->layer + 1,
+                    p->layers[part->layer].proto->name);
+    luaL_tolstring(L, -2, NULL);
+    lua_concat(L, 2);
+    return 1;
+}
+
+/* --- the module ---------------------------------------------------------------------------------
+ */
+
+static const char *kind_name(enum field_kind kind)
+{
+    static const char *const names[] = {
+        [FIELD_NUMBER] = "number", [FIELD_HEX] = "number",  [FIELD_SEQ] = "sequence number",
+        [FIELD_FLAGS] = "flags",   [FIELD_MAC] = "MAC",     [FIELD_IP4] = "IPv4",
+        [FIELD_IP6] = "IPv6",      [FIELD_BYTES] = "bytes", [FIELD_OPTIONS] = "options",
+    };
+    return names[kind];
+}
+
+/* fields(layer) -> a list of {name=, bit=, width=, kind=, computed=, alias=, default=} */
+static int packet_fields(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TSTRING);
+    const struct proto *proto = registry_named(protocols(L), lua_tostring(L, 1));
+    if (!proto)
+        return luaL_argerror(L, 1,
+                             lua_pushfstring(L, "there is no layer '%s'", lua_tostring(L, 1)));
+    lua_createtable(L, (int)proto->count, 0);
+    for (size_t i = 0; i < proto->count; i++) {
+        const struct field *f = &proto->fields[i];
+        lua_createtable(L, 0, 7);
+        lua_pushstring(L, f->name);
+        lua_setfield(L, -2, "name");
+        lua_pushinteger(L, f->bit);
+        lua_setfield(L, -2, "bit");
+        lua_pushinteger(L, f->width);
+        lua_setfield(L, -2, "width");
+        lua_pushstring(L, kind_name(f->kind));
+        lua_setfield(L, -2, "kind");
+        lua_pushboolean(L, field_is_computed(f));
+        lua_setfield(L, -2, "computed");
+        lua_pushboolean(L, f->alias);
+        lua_setfield(L, -2, "alias");
+        if (field_is_number(f) && !field_is_computed(f)) {
+            lua_pushinteger(L, f->initial);
+            lua_setfield(L, -2, "default");
+        }
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* protocols() -> {"eth", …} */
+static int packet_protocols(lua_State *L)
+{
+    const struct registry *registry = protocols(L);
+    lua_createtable(L, (int)registry->count, 0);
+    for (size_t i = 0; i < registry->count; i++) {
+        lua_pushstring(L, registry->protos[i]->name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* [-0, +0, m] A class whose __index finds `methods` in its first upvalue. */
+static void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_Reg *methods,
+                       const luaL_Reg *meta)
+{
+    luaL_newmetatable(L, name);
+    luaL_setfuncs(L, meta, 0);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "methods"); /* for those that are written in Lua */
+    lua_pushcclosure(L, index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+static void open_classes(lua_State *L)
+{
+    static const luaL_Reg packet_methods[] = {
+        {"bytes", packet_bytes_of},  {"copy", packet_copy},
+        {"layers", packet_layers},   {"layer", packet_layer_of},
+        {"stopped", packet_stopped}, {"pinned", packet_pinned_fields},
+        {"line", packet_line},       {"tree", packet_tree},
+        {"hex", packet_hex},         {NULL, NULL},
+    };
+    static const luaL_Reg packet_meta[] = {
+        {"__newindex", packet_newindex}, {"__div", packet_div},
+        {"__len", packet_len},           {"__eq", packet_eq},
+        {"__tostring", packet_tostring}, {NULL, NULL},
+    };
+    static const luaL_Reg layer_methods[] = {
+        {"name", layer_name},     {"packet", layer_packet},           {"raw", layer_raw},
+        {"pinned", layer_pinned}, {"checksum_ok", layer_checksum_ok}, {NULL, NULL},
+    };
+    static const luaL_Reg layer_meta[] = {
+        {"__newindex", layer_newindex},
+        {"__tostring", layer_tostring},
+        {NULL, NULL},
+    };
+    open_class(L, PACKET_CLASS, packet_index, packet_methods, packet_meta);
+    open_class(L, LAYER_CLASS, layer_index, layer_methods, layer_meta);
+    open_options(L);
+}
+
+int luaopen_tcplua_packet_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"parse", packet_from},
+        {"fields", packet_fields},
+        {"protocols", packet_protocols},
+        {NULL, NULL},
+    };
+    struct registry *registry = lua_newuserdatauv(L, sizeof *registry, 0);
+    registry_init(registry);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+    open_classes(L);
+    luaL_newlib(L, functions);
+    for (size_t i = 0; i < registry->count; i++) {
+        lua_pushlightuserdata(L, (void *)registry->protos[i]);
+        lua_pushcclosure(L, packet_make, 1);
+        lua_setfield(L, -2, registry->protos[i]->name);
+    }
+    luaL_getmetatable(L, PACKET_CLASS);
+    lua_getfield(L, -1, "methods");
+    lua_setfield(L, -3, "methods");
+    lua_pop(L, 1);
+    return 1;
+}

@@ -1,0 +1,36 @@
+/* lua_packet: what the bindings of packets and of their options share. */
+#ifndef TCPLUA_SCRIPT_LUA_PACKET_H
+#define TCPLUA_SCRIPT_LUA_PACKET_H
+
+#include <lua.h>
+
+#include "packet/packet.h"
+
+/* A layer, or a field with options in it, as seen from Lua: the packet is user value 1. */
+struct part {
+    const struct field *field; /* NULL: the layer */
+    size_t layer;
+};
+
+#define LAYER_CLASS   "tcplua.layer"
+#define OPTIONS_CLASS "tcplua.options"
+
+/* [-0, +1, v] Pushes the packet of the part at `index`, finished if `finish`. What it needs of
+ * memory belongs to the Lua state. */
+struct packet *push_packet_of(lua_State *L, int index, bool finish);
+
+/* [-0, +0, v] Raises the error object of `err`. */
+int raise_error(lua_State *L, const struct error *err);
+
+/* [-0, +0, v] Sets a field with options from the value at `index`: a table of names and values, a
+ * list of {name, value}, a string of bytes, or options of another packet. */
+void set_options(lua_State *L, struct packet *packet, size_t layer, const struct field *field,
+                 int index);
+
+/* [-0, +1, m] The options at a field of the layer of the packet at `packet_index`. */
+void push_options(lua_State *L, int packet_index, size_t layer, const struct field *field);
+
+/* [-0, +0, m] Makes the class of options. */
+void open_options(lua_State *L);
+
+#endif
