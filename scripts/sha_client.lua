@@ -1,6 +1,6 @@
 --- Reads one line from DST:PORT, answers with its SHA-256, and lets the server close.
 -- usage: tcplua scripts/sha_client.lua [--chomp] SRC DST PORT
--- args: SRC may be an address of this host, or one that nobody has; --chomp hashes without LF or CRLF
+-- args: SRC is an address of this host, or one that nobody has; --chomp leaves out the LF or CRLF
 local tcp, hash = require "tcplua.tcp", require "tcplua.hash"
 
 local args = { ... }

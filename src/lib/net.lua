@@ -2,11 +2,12 @@
 --
 --     local net, p = require "tcplua.net", require "tcplua.packet"
 --     local wire <close> = assert(net.open { src = src, dst = dst })
---     wire:send(p.ip { src = src, dst = dst } / p.tcp { sport = wire:sport(), dport = 80, flags = "S" })
+--     local syn = p.tcp { sport = wire:sport(), dport = 80, flags = "S" }
+--     wire:send(p.ip { src = src, dst = dst } / syn)
 --     print(wire:recv(1))
 --
--- A wire holds one local port: the kernel stays quiet about it, and every TCP segment that comes for
--- it waits in an inbox until it is taken. It is armed when open returns.
+-- A wire holds one local port: the kernel stays quiet about it, and every TCP segment that comes
+-- for it waits in an inbox until it is taken. It is armed when open returns.
 local core = require "tcplua.core"
 local task = require "tcplua.task"
 

@@ -1,18 +1,18 @@
 --- tcplua.packet: packets to make, take apart, change and look at.
 --
 --     local p = require "tcplua.packet"
---     local syn = p.ip { dst = "192.0.2.2" } / p.tcp { dport = 80, flags = "S" } / "data"
+--     local syn = p.ip { dst = "192.0.2.2" } / p.tcp { dport = 80, flags = "S" }
 --     print(syn)                 -- one line, tcpdump's words
 --     syn:show()                 -- all fields, computed ones marked
 --     syn.tcp.seq = 7            -- lengths and checksums follow
 --     syn.tcp.checksum = 0xbeef  -- but what is set by hand stays; nil lets it be computed again
 --     local back = p.parse(syn:bytes())
 --
--- Layers: eth, vlan, arp, ip, ip6, ip6_hop, ip6_dest, ip6_route, ip6_frag, tcp, udp, icmp, icmp6, ns,
--- na. Each is a function that takes a table of fields (p.fields(name) lists them; `payload` is
+-- Layers: eth, vlan, arp, ip, ip6, ip6_hop, ip6_dest, ip6_route, ip6_frag, tcp, udp, icmp, icmp6,
+-- ns, na. Each is a function that takes a table of fields (p.fields(name) lists them; `payload` is
 -- allowed too) and returns a packet of that one layer; `/` stacks packets and strings into a new
--- packet. Fields have tcpdump's names where it prints them, else the RFC's. Numbers are as they stand
--- in the header: an `offset` of tcp counts words, one of ip eight bytes.
+-- packet. Fields have tcpdump's names where it prints them, else the RFC's. Numbers are as they
+-- stand in the header: an `offset` of tcp counts words, one of ip eight bytes.
 --
 --     p.parse(bytes [, layer])   a packet; layer is "ip" (the default: IPv4 or IPv6), "eth", …
 --     packet.tcp                 its first layer of that name, or nil; packet:layer(name, n) the n-th

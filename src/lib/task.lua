@@ -61,7 +61,11 @@ end
 
 local function finish(me, ok, ...)
   if ok and coroutine.status(me.thread) ~= "dead" then
-    waiting[me] = true
+    if me.parked then
+      waiting[me] = true
+    else
+      ready[#ready + 1] = me -- a plain yield: the others first
+    end
     return
   end
   me.done, me.ok, me.results = true, ok, table.pack(...)
@@ -127,14 +131,20 @@ local function run(what)
   end
 end
 
+--- Whether the running code may wait: it is the main chunk or a task.
+function task.can_wait()
+  local thread, is_main = coroutine.running()
+  if current then return thread == current.thread end
+  return is_main
+end
+
 --- Waits for news of `source` (nil: of nothing) until `deadline` on core.now()'s clock. Returns
 -- whether there was news. `what` completes "waiting for …".
 function task.wait(source, deadline, what)
-  local thread, is_main = coroutine.running()
-  local me = current or main
-  if me ~= main and thread ~= me.thread or me == main and not is_main then
+  if not task.can_wait() then
     error("a coroutine that is not a task cannot wait; use task.spawn", 2)
   end
+  local me = current or main
   me.deadline, me.awake = deadline, false
   watch(me, source)
   if me == main then
@@ -144,7 +154,9 @@ function task.wait(source, deadline, what)
       error(err, 0)
     end
   else
+    me.parked = true
     coroutine.yield()
+    me.parked = false
   end
   return me.stirred
 end

@@ -33,6 +33,12 @@ local function peer(self)
   return (i.dst:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(i.dst, i.dport)
 end
 
+local function check_options(name, options)
+  if type(options) ~= "table" then
+    error(("%s: a table of options expected, got %s"):format(name, type(options)), 3)
+  end
+end
+
 local function timeout_option(name, value, default)
   if value == nil then return default end
   if type(value) ~= "number" then
@@ -65,6 +71,7 @@ end
 -- (default: a free one), timeout (60 s), mss, sndbuf, rcvbuf, ttl, tos, user_timeout, time_wait.
 -- Numbers may be given as strings, as a command line does.
 function tcp.connect(options)
+  check_options("connect", options)
   local limit = timeout_option("timeout", options.timeout, CONNECT_TIMEOUT)
   local self, err = core.connect(options)
   if not self then
@@ -90,6 +97,7 @@ end
 
 --- Takes connections in. Fields: addr, port, backlog (128), and those of connect.
 function tcp.listen(options)
+  check_options("listen", options)
   local self, err = core.listen(options)
   if not self then err.op = "listen" end
   return self, err
@@ -128,6 +136,7 @@ end
 -- timeout (300 s). An end of stream before the LF is an error of code EOF.
 function conn:read_line(options)
   options = options or {}
+  check_options("read_line", options)
   local max = options.max or LINE_MAX
   local parts = {}
   local deadline = core.now() + timeout_option("timeout", options.timeout, READ_TIMEOUT)
@@ -269,9 +278,9 @@ function conn:abort()
   return true
 end
 
--- A block left by an error does not wait for a peer.
+-- A block left by an error does not wait for a peer, nor does a task that is cancelled.
 function core.conn_class.__close(self, err)
-  if err ~= nil then self:abort() else self:close() end
+  if err ~= nil or not task.can_wait() then self:abort() else self:close() end
 end
 
 return tcp

@@ -248,8 +248,12 @@ static void stop_hook(lua_State *L, lua_Debug *ar)
 
 static void end_now(int number)
 {
-    if (number == SIGALRM)
+    if (number == SIGALRM) {
+        static const char line[] = "tcplua: the time limit has passed\n";
+        ssize_t ignored = write(STDERR_FILENO, line, sizeof line - 1);
+        (void)ignored;
         _exit(STATUS_TIMEOUT);
+    }
     signal(number, SIG_DFL);
     raise(number);
 }
