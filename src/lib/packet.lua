@@ -15,7 +15,8 @@
 -- stand in the header: an `offset` of tcp counts words, one of ip eight bytes.
 --
 --     p.parse(bytes [, layer])   a packet; layer is "ip" (the default: IPv4 or IPv6), "eth", …
---     packet.tcp                 its first layer of that name, or nil; packet:layer(name, n) the n-th
+--     packet.tcp                 its first layer of that name, or nil
+--     packet:layer(name, n)      the n-th of that name; packet:layer(n) the n-th of all
 --     packet.payload             what is behind the last header, as a string; can be set
 --     packet:bytes(), #packet    the whole packet as a string, and its length
 --     packet:copy()              another one

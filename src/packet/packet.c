@@ -109,9 +109,7 @@ bool packet_push(struct packet *p, const struct proto *proto, struct error *err)
     if (!check_stackable(p, 1, err) || !resize(p, p->count, at, 0, header, err))
         return false;
     memset(p->bytes + at, 0, header);
-    for (size_t i = 0; i < proto->count; i++)
-        if (proto->fields[i].initial != 0)
-            field_set(&proto->fields[i], p->bytes + at, proto->fields[i].initial);
+    proto_initial(proto, p->bytes + at);
     p->layers[p->count++] = (struct layer){proto, 0, at, header, at + header};
     make_stale(p, p->count);
     return true;
@@ -438,6 +436,18 @@ bool packet_set_bytes(struct packet *p, size_t i, const struct field *f, const v
                     length);
     memcpy(packet_header(p, i) + f->bit / 8, bytes, length);
     changed(p, i, f);
+    return true;
+}
+
+bool packet_reset(struct packet *p, size_t i, const struct field *f, struct error *err)
+{
+    uint8_t initial[PROTO_HEADER];
+    proto_initial(p->layers[i].proto, initial);
+    if (field_is_number(f))
+        packet_set_number(p, i, f, field_get(f, initial));
+    else if (!packet_set_bytes(p, i, f, initial + f->bit / 8, f->width / 8U, err))
+        return false;
+    packet_unpin(p, i, f);
     return true;
 }
 

@@ -125,6 +125,9 @@ bool packet_set_text(struct packet *packet, size_t i, const struct field *f, con
 bool packet_set_bytes(struct packet *packet, size_t i, const struct field *f, const void *bytes,
                       size_t length, struct error *err);
 
+/* As if the field had never been set: what is computed is computed again, a tail is empty. */
+bool packet_reset(struct packet *packet, size_t i, const struct field *f, struct error *err);
+
 /* The bytes of such a field. */
 const uint8_t *packet_bytes(const struct packet *packet, size_t i, const struct field *f,
                             size_t *length);

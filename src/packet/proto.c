@@ -27,6 +27,14 @@ const struct field *proto_tail(const struct proto *proto)
     return NULL;
 }
 
+void proto_initial(const struct proto *proto, uint8_t *header)
+{
+    memset(header, 0, proto->minimum);
+    for (size_t i = 0; i < proto->count; i++)
+        if (proto->fields[i].initial != 0)
+            field_set(&proto->fields[i], header, proto->fields[i].initial);
+}
+
 bool proto_answers_to(const struct proto *proto, enum number_space space, uint32_t number)
 {
     for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++)
@@ -63,6 +71,10 @@ bool registry_add(struct registry *registry, const struct proto *proto, struct e
     if (proto->count > 64)
         return fail(err, ERROR_USAGE, "EINVAL", "protocol '%s' has %zu fields; the most is 64",
                     proto->name, proto->count);
+    if (proto->minimum > PROTO_HEADER)
+        return fail(err, ERROR_USAGE, "EINVAL",
+                    "protocol '%s' has a header of %zu bytes; the most is %d", proto->name,
+                    proto->minimum, PROTO_HEADER);
     for (size_t i = 0; i < proto->count; i++)
         if (!field_inside(&proto->fields[i], proto->minimum))
             return fail(err, ERROR_USAGE, "EINVAL",

@@ -26,11 +26,13 @@ struct proto_number {
     uint32_t number;
 };
 
+#define PROTO_HEADER 256
+
 struct proto {
     const char *name;           /* as in Lua: "tcp" */
     const struct field *fields; /* in the order in which they are shown; at most 64 */
     size_t count;
-    size_t minimum;                     /* bytes of the header without its tail */
+    size_t minimum;                     /* bytes of the header without its tail; <= PROTO_HEADER */
     enum number_space next;             /* what the ROLE_NEXT field counts */
     const struct proto_number *numbers; /* by which it is announced; the first of a space is
                                            written; ends with SPACE_NONE */
@@ -50,6 +52,9 @@ const struct field *proto_role(const struct proto *proto, enum field_role role);
 
 /* The tail, NULL if all of the header is fixed. */
 const struct field *proto_tail(const struct proto *proto);
+
+/* Writes the header as it is before anything is set: proto->minimum bytes. */
+void proto_initial(const struct proto *proto, uint8_t *header);
 
 /* Whether the protocol goes by `number` in `space`; and the number it is announced with there,
  * -1 if none. */

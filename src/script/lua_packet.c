@@ -206,29 +206,15 @@ static void set_bytes(lua_State *L, struct packet *p, size_t layer, const struct
         raise_error(L, &err);
 }
 
-/* nil: as if it had never been set. */
-static void reset_field(lua_State *L, struct packet *p, size_t layer, const struct field *f)
-{
-    struct error err;
-    if (f->width == 0) {
-        if (!packet_set_bytes(p, layer, f, "", 0, &err))
-            raise_error(L, &err);
-    } else if (field_is_number(f)) {
-        packet_set_number(p, layer, f, f->initial);
-    } else {
-        static const uint8_t zeros[16];
-        packet_set_bytes(p, layer, f, zeros, f->width / 8U, NULL);
-    }
-    packet_unpin(p, layer, f);
-}
-
 static void set_field(lua_State *L, struct packet *p, size_t layer, const struct field *f,
                       int index)
 {
     if (!packet_has(p, layer, f))
         luaL_error(L, "the packet is cut off before %s.%s", p->layers[layer].proto->name, f->name);
-    if (lua_isnil(L, index)) {
-        reset_field(L, p, layer, f);
+    struct error err;
+    if (lua_isnil(L, index)) { /* as if it had never been set */
+        if (!packet_reset(p, layer, f, &err))
+            raise_error(L, &err);
         return;
     }
     switch (f->kind) {
@@ -480,7 +466,7 @@ static int packet_layer_of(lua_State *L)
     if (!by_name)
         luaL_checktype(L, 2, LUA_TNUMBER);
     lua_Integer n = by_name ? luaL_optinteger(L, 3, 1) : luaL_checkinteger(L, 2);
-    for (size_t i = 0; i < p->count; i++)
+    for (size_t i = 0; n > 0 && i < p->count; i++)
         if ((!by_name || strcmp(p->layers[i].proto->name, name) == 0) && --n == 0) {
             push_layer(L, 1, i);
             return 1;
@@ -747,6 +733,9 @@ static int packet_fields(lua_State *L)
     if (!proto)
         return luaL_argerror(L, 1,
                              lua_pushfstring(L, "there is no layer '%s'", lua_tostring(L, 1)));
+    char text[FIELD_TEXT];
+    uint8_t initial[PROTO_HEADER];
+    proto_initial(proto, initial);
     lua_createtable(L, (int)proto->count, 0);
     for (size_t i = 0; i < proto->count; i++) {
         const struct field *f = &proto->fields[i];
@@ -763,10 +752,13 @@ static int packet_fields(lua_State *L)
         lua_setfield(L, -2, "computed");
         lua_pushboolean(L, f->alias);
         lua_setfield(L, -2, "alias");
-        if (field_is_number(f) && !field_is_computed(f)) {
-            lua_pushinteger(L, f->initial);
-            lua_setfield(L, -2, "default");
-        }
+        if (f->kind == FIELD_FLAGS)
+            lua_pushstring(L, field_format(f, initial, text));
+        else if (field_is_number(f) && !field_is_computed(f))
+            lua_pushinteger(L, (lua_Integer)field_get(f, initial));
+        else
+            lua_pushnil(L);
+        lua_setfield(L, -2, "default");
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -250,13 +250,32 @@ static void test_computed_and_pinned(void **state)
     assert_int_equal(get(&p, 1, "proto"), 6);
     packet_free(&p);
 
+    /* as if it had never been set */
+    struct error err;
+    make_tcp(&p, true);
+    set(&p, 1, "ttl", 3);
+    set(&p, 1, "dscp", 63);
+    set(&p, 1, "ecn", 3);
+    set_tail(&p, 2, "options", "\1\1\1\1", 4);
+    assert_true(packet_reset(&p, 1, field(&p, 1, "ttl"), &err));
+    assert_true(packet_reset(&p, 1, field(&p, 1, "dscp"), &err));
+    assert_true(packet_reset(&p, 1, field(&p, 1, "src"), &err));
+    assert_true(packet_reset(&p, 2, field(&p, 2, "options"), &err));
+    packet_finish(&p);
+    check_invariants(&p);
+    assert_int_equal(get(&p, 1, "hlim"), 64);
+    assert_int_equal(get(&p, 1, "class"), 3);
+    assert_int_equal(packet_header(&p, 1)[8], 0);
+    assert_int_equal(get(&p, 2, "offset"), 5);
+    packet_free(&p);
+
     /* another name of a computed field pins it too */
     make_tcp(&p, true);
     set(&p, 1, "proto", 99);
     packet_finish(&p);
     assert_int_equal(get(&p, 1, "next"), 99);
     assert_true(packet_pinned(&p, 1, field(&p, 1, "next")));
-    packet_unpin(&p, 1, field(&p, 1, "proto"));
+    assert_true(packet_reset(&p, 1, field(&p, 1, "proto"), &err));
     packet_finish(&p);
     assert_int_equal(get(&p, 1, "next"), 6);
     packet_free(&p);
