@@ -349,7 +349,6 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
         trimmed.seq++;
         trimmed.flags &= (uint16_t)~TCP_SYN;
         s = &trimmed;
-        owe_answer(tcp, now);
     }
 
     if (!is_acceptable(tcp, s)) {
@@ -366,6 +365,8 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
     }
     if (!(s->flags & TCP_ACK) || !input_ack(tcp, s, now))
         return;
+    if (s == &trimmed)
+        owe_answer(tcp, now); /* the SYN's own number was not acceptable */
     if (tcb_is_receiving(tcp))
         tcb_take_text(tcp, s, now);
     else if (s->flags & TCP_FIN)
