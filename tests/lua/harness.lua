@@ -10,7 +10,8 @@
 local core = require "tcplua.core"
 local task = require "tcplua.task"
 
-local t = { veth = arg[1] == "veth" }
+-- full: tests that come in two sizes take the whole one (TCPLUA_FULL=1).
+local t = { veth = arg[1] == "veth", full = os.getenv("TCPLUA_FULL") == "1" }
 
 local patterns = table.move(arg, t.veth and 2 or 1, #arg, 1, {})
 local count, failures, skipped = 0, 0, 0
@@ -29,6 +30,13 @@ local function describe(err)
   return type(err) == "string" and err or tostring(err)
 end
 
+--- Empties the network, in the middle of a test that has many exchanges.
+function t.fresh()
+  core.reset()
+  task.reset()
+  collectgarbage()
+end
+
 --- Runs `f` as one test. It fails when `f` raises.
 function t.test(name, f)
   if not chosen(name) then return end
@@ -37,9 +45,7 @@ function t.test(name, f)
   local ok, err = xpcall(f, function(e)
     return type(e) == "table" and e.skip and e or debug.traceback(describe(e), 2)
   end)
-  core.reset()
-  task.reset()
-  collectgarbage()
+  t.fresh()
   if not ok and type(err) == "table" then
     skipped = skipped + 1
     print(("ok %d - %s # SKIP %s"):format(count, name, err.skip))
@@ -56,6 +62,23 @@ end
 --- Ends the running test as skipped.
 function t.skip(reason)
   error({ skip = reason }, 0)
+end
+
+--- Ends the running test as skipped unless the network is simulated.
+function t.sim_only(reason)
+  if t.veth then t.skip(reason or "in simulation only") end
+end
+
+--- Resident memory of this process in KiB. Under a sanitizer, which keeps what is freed and shows
+-- by the size of its shadow, it is always 0: nothing can be said.
+function t.rss()
+  collectgarbage()
+  collectgarbage()
+  local status = assert(io.open("/proc/self/status"))
+  local text = status:read("a")
+  status:close()
+  if tonumber(text:match("VmSize:%s*(%d+)")) > 1 << 30 then return 0 end
+  return tonumber(text:match("VmRSS:%s*(%d+)"))
 end
 
 --- Prints the plan and ends the program: status 0 if no test failed, 77 if all were skipped.

@@ -23,7 +23,8 @@ local PORT = 9000
 
 --- Begins an exchange. Fields, all optional: family ("ip", "ip6"), script, args (before the three
 -- addresses), run (a function(src, dst, port) instead of a script), irs (the server's ISN),
--- pair (fields of net.pair).
+-- pair (fields of net.pair), wire (a function(link) that makes what the peer sends and receives by
+-- out of its end of the link: to see every packet, or to speak Ethernet; simulation only).
 function peer.new(o)
   o = o or {}
   local family = o.family or "ip"
@@ -36,9 +37,10 @@ function peer.new(o)
   else
     local near, far = net.pair(o.pair)
     assert(net.attach(near, a.client))
-    assert(net.attach(far, a.server))
+    if o.wire then self.wire = o.wire(far) else assert(net.attach(far, a.server)) end
   end
-  self.wire = assert(net.open { src = a.server, sport = PORT })
+  self.wire = self.wire or assert(net.open { src = a.server, sport = PORT })
+  self.corrupt = o.pair and o.pair.corrupt
   local run = o.run or assert(loadfile(o.script or peer.scripts .. "/sha_client.lua"))
   local args = table.move(o.args or {}, 1, #(o.args or {}), 1, {})
   table.move({ a.client, a.server, PORT }, 1, 3, #args + 1, args)
@@ -53,11 +55,16 @@ peer.scripts = (os.getenv("TCPLUA_SCRIPTS") or "scripts")
 local function relative(number, base) return base and (number - base) & 0xffffffff or number end
 
 --- The next segment from the client, as {flags, seq, ack, win, data, options, packet, time};
--- nil if none comes within `timeout` seconds (60; real time: 2).
+-- nil if none comes within `timeout` seconds (60; real time: 2). It must be whole and have good
+-- checksums.
 function peer:recv(timeout)
   local packet, time = self.wire:recv(timeout or (t.veth and 2 or 60))
   if not packet then return nil end
-  local tcp = packet.tcp
+  local tcp, ip = packet.tcp, packet.ip
+  if not self.corrupt and (packet:stopped() or not tcp:checksum_ok() or
+      ip and not ip:checksum_ok()) then
+    error("the client sent a malformed packet: " .. tostring(packet), 2)
+  end
   if tcp.flags == "S" then self.irs = tcp.seq end
   self.port = tcp.sport
   return {
