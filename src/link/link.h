@@ -99,7 +99,7 @@ void link_close(struct link *link);
 /* Raw IP sockets for `family` of `local` (decision: SRC is this host's): IPPROTO_RAW out, routed by
  * the kernel with `local` as source (IP_PKTINFO / IPV6_PKTINFO) and through interface `ifindex`
  * unless 0; IPPROTO_TCP and ICMP in, filtered to `local`. The first link_ports() must come before
- * anything is sent; until then nothing is received. EPERM names CAP_NET_RAW, sudo and --lab. */
+ * anything is sent; until then no segment is received. EPERM names CAP_NET_RAW, sudo and --lab. */
 struct link *link_open_raw(const struct addr *local, uint32_t ifindex, struct error *err);
 
 /* One packet socket bound to an interface, receiving IPv4, IPv6 and ARP, and what the kernel itself

@@ -12,8 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/filter.h> /* the kernel's headers after those of the C library, which they heed */
-#include <linux/if_packet.h>
+#include <linux/if_packet.h> /* after the C library's headers, which it heeds */
 
 #include "base/text.h"
 #include "link/device.h"
@@ -190,10 +189,7 @@ static bool packet_ports(struct link *link, uint16_t low, uint16_t high, struct 
 #undef TO
 #undef LOAD
 #undef JUMP
-    const struct sock_fprog program = {.len = ROWS, .filter = rows};
-    if (setsockopt(self->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
-        return fail_errno(err, errno, "cannot let ports %u to %u in", low, high);
-    return true;
+    return socket_filter(self->fd, rows, ROWS, err);
 }
 
 static uint64_t packet_drops(struct link *link)
@@ -270,6 +266,7 @@ static bool join(struct packet *self, struct error *err)
     /* Questions for an IPv6 address that the kernel does not have come to a multicast address that
      * it has not joined. The kernel takes this back when the socket is closed. */
     const struct packet_mreq multicast = {.mr_ifindex = self->index, .mr_type = PACKET_MR_ALLMULTI};
+    socket_tune(self->fd);
     if (setsockopt(self->fd, SOL_PACKET, PACKET_AUXDATA, &yes, sizeof yes) < 0 ||
         bind(self->fd, (const struct sockaddr *)&name, sizeof name) < 0)
         return gone(self, errno, err);

@@ -13,8 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <linux/filter.h> /* the kernel's headers after those of the C library, which they heed */
-#include <linux/sock_diag.h>
+#include <linux/sock_diag.h> /* after the C library's headers, which it heeds */
 
 #include "base/bytes.h"
 #include "link/device.h"
@@ -252,25 +251,8 @@ static bool raw_ports(struct link *link, uint16_t low, uint16_t high, struct err
         BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
         BPF_STMT(BPF_RET | BPF_K, 0),
     };
-    /* ICMP_FILTER, the option made for this, lets every type above 31 in. */
-    struct sock_filter icmp4[] = {
-        BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), /* X = length of the IPv4 header */
-        BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),  /* A = ICMP type */
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_DEST_UNREACH, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_TIME_EXCEEDED, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_PARAMETERPROB, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-    };
-    struct sock_filter icmp6[] = {BPF_STMT(BPF_RET | BPF_K, UINT32_MAX)}; /* see open_ip6() */
-    bool is4 = self->local.kind == ADDR_IP4;
-    const struct sock_fprog ports = {.len = is4 ? ROWS(ip4) : ROWS(ip6), .filter = is4 ? ip4 : ip6};
-    const struct sock_fprog errors = {.len = is4 ? ROWS(icmp4) : ROWS(icmp6),
-                                      .filter = is4 ? icmp4 : icmp6};
-    if (setsockopt(self->tcp, SOL_SOCKET, SO_ATTACH_FILTER, &ports, sizeof ports) < 0 ||
-        setsockopt(self->icmp, SOL_SOCKET, SO_ATTACH_FILTER, &errors, sizeof errors) < 0)
-        return fail_errno(err, errno, "cannot let ports %u to %u in", low, high);
-    return true;
+    return self->local.kind == ADDR_IP4 ? socket_filter(self->tcp, ip4, ROWS(ip4), err)
+                                        : socket_filter(self->tcp, ip6, ROWS(ip6), err);
 }
 
 static uint64_t drops_of(int fd)
@@ -315,58 +297,86 @@ static bool set(int fd, int level, int option, const void *value, socklen_t size
     return setsockopt(fd, level, option, value, size) == 0;
 }
 
-static bool open_ip4(struct raw *self, struct error *err)
+/* Nothing is read from it: what others send with this protocol number must not pile up. */
+static int open_out(int family, struct error *err)
 {
-    const int yes = 1;
-    self->out = socket_open(AF_INET, SOCK_RAW, IPPROTO_RAW, err);
-    if (self->out < 0)
-        return false;
-    self->tcp = socket_open(AF_INET, SOCK_RAW, IPPROTO_TCP, err);
-    if (self->tcp < 0)
-        return false;
-    self->icmp = socket_open(AF_INET, SOCK_RAW, IPPROTO_ICMP, err);
-    if (self->icmp < 0)
-        return false;
-    if (!set(self->out, SOL_SOCKET, SO_BROADCAST, &yes, sizeof yes))
-        return fail_errno(err, errno, "cannot set up raw IPv4 sockets");
-    return true;
+    const int least = 0, yes = 1;
+    int fd = socket_open(family, SOCK_RAW, IPPROTO_RAW, err); /* implies IP_HDRINCL */
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
+        setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &yes, sizeof yes);
+    }
+    return fd;
 }
 
-static bool open_ip6(struct raw *self, struct error *err)
+/* Deaf until raw_ports(). */
+static int open_tcp(int family, struct error *err)
 {
-    const int yes = 1;
+    struct sock_filter none[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    int fd = socket_open(family, SOCK_RAW, IPPROTO_TCP, err);
+    if (fd >= 0 && !socket_filter(fd, none, ROWS(none), err)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool set_up_ip4(struct raw *self, struct error *err)
+{
+    /* ICMP_FILTER, the option made for this, lets every type above 31 in. */
+    struct sock_filter icmp4[] = {
+        BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0), /* X = length of the IPv4 header */
+        BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),  /* A = ICMP type */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_DEST_UNREACH, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_TIME_EXCEEDED, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_PARAMETERPROB, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    return socket_filter(self->icmp, icmp4, ROWS(icmp4), err);
+}
+
+static bool set_up_ip6(struct raw *self, struct error *err)
+{
+    const int yes = 1, fds[] = {self->tcp, self->icmp};
     struct icmp6_filter errors;
     ICMP6_FILTER_SETBLOCKALL(&errors);
     ICMP6_FILTER_SETPASS(ICMP6_DST_UNREACH, &errors);
     ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &errors);
     ICMP6_FILTER_SETPASS(ICMP6_TIME_EXCEEDED, &errors);
     ICMP6_FILTER_SETPASS(ICMP6_PARAM_PROB, &errors);
-    self->out = socket_open(AF_INET6, SOCK_RAW, IPPROTO_RAW, err); /* implies IPV6_HDRINCL */
-    if (self->out < 0)
+    bool done = set(self->icmp, IPPROTO_ICMPV6, ICMP6_FILTER, &errors, sizeof errors);
+    for (size_t i = 0; i < 2; i++)
+        done = done && set(fds[i], IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &yes, sizeof yes) &&
+               set(fds[i], IPPROTO_IPV6, IPV6_FLOWINFO, &yes, sizeof yes);
+    return done || fail_errno(err, errno, "cannot set up raw IPv6 sockets");
+}
+
+static bool open_sockets(struct raw *self, struct error *err)
+{
+    bool ip4 = self->local.kind == ADDR_IP4;
+    int family = ip4 ? AF_INET : AF_INET6;
+    if ((self->out = open_out(family, err)) < 0 || (self->tcp = open_tcp(family, err)) < 0)
         return false;
-    self->tcp = socket_open(AF_INET6, SOCK_RAW, IPPROTO_TCP, err);
-    if (self->tcp < 0)
-        return false;
-    self->icmp = socket_open(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, err);
-    if (self->icmp < 0)
-        return false;
-    if (!set(self->icmp, IPPROTO_ICMPV6, ICMP6_FILTER, &errors, sizeof errors))
-        return fail_errno(err, errno, "cannot set up raw IPv6 sockets");
-    const int fds[] = {self->tcp, self->icmp};
-    for (int i = 0; i < 2; i++)
-        if (!set(fds[i], IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &yes, sizeof yes) ||
-            !set(fds[i], IPPROTO_IPV6, IPV6_FLOWINFO, &yes, sizeof yes))
-            return fail_errno(err, errno, "cannot set up raw IPv6 sockets");
-    return true;
+    self->icmp = socket_open(family, SOCK_RAW, ip4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, err);
+    return self->icmp >= 0 && (ip4 ? set_up_ip4 : set_up_ip6)(self, err);
 }
 
 static bool bind_local(struct raw *self, struct error *err)
 {
     uint32_t scope = self->local.scope ? self->local.scope : self->ifindex;
     struct sockname name = sockname_of(self->local.kind, self->local.bytes, scope);
-    if (bind(self->tcp, &name.any, name.length) == 0 &&
-        bind(self->icmp, &name.any, name.length) == 0)
+    const int fds[] = {self->tcp, self->icmp};
+    bool bound = true;
+    for (size_t i = 0; bound && i < 2; i++)
+        bound = bind(fds[i], &name.any, name.length) == 0;
+    if (bound) {
+        for (size_t i = 0; i < 2; i++) {
+            socket_tune(fds[i]);
+            socket_drain(fds[i]);
+        }
         return true;
+    }
     char text[ADDR_TEXT];
     addr_format(&self->local, text);
     if (errno == EADDRNOTAVAIL)
@@ -406,8 +416,7 @@ struct link *link_open_raw(const struct addr *local, uint32_t ifindex, struct er
     self->local = *local;
     self->ifindex = ifindex;
     self->out = self->tcp = self->icmp = -1;
-    if (!(local->kind == ADDR_IP4 ? open_ip4 : open_ip6)(self, err) || !bind_local(self, err) ||
-        !name_interface(self, err)) {
+    if (!open_sockets(self, err) || !bind_local(self, err) || !name_interface(self, err)) {
         raw_close(&self->link);
         return NULL;
     }

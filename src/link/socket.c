@@ -2,51 +2,54 @@
 #include "link/socket.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <stddef.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
-static bool refuse_all(int fd)
-{
-    struct sock_filter rows[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-    const struct sock_fprog program = {.len = 1, .filter = rows};
-    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
-        return false;
-    char byte;
-    while (recv(fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0) /* ends: nothing more gets in */
-        ;
-    return true;
-}
-
 int socket_open(int family, int type, int protocol, struct error *err)
 {
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     if (fd < 0) {
         if (errno == EPERM || errno == EACCES)
-            fail(
-                err, ERROR_ENVIRONMENT, "EPERM",
-                "sending and receiving packets by hand needs CAP_NET_RAW, which this process does "
-                "not have: start it with `sudo`, or stay in a private network with `tcplua --lab`");
+            fail(err, ERROR_ENVIRONMENT, "EPERM",
+                 "handling packets by hand needs CAP_NET_RAW, which this process does not have: "
+                 "start it with `sudo`, or stay in a private network with `tcplua --lab`");
         else if (errno == EAFNOSUPPORT && family == AF_INET6)
             fail(err, ERROR_ENVIRONMENT, "EAFNOSUPPORT", "this host has no IPv6");
         else
             fail_errno(err, errno, "cannot open a socket for packets");
         return -1;
     }
-    if (!refuse_all(fd)) {
-        fail_errno(err, errno, "cannot put a filter on a socket for packets");
-        close(fd);
-        return -1;
-    }
-    /* Both are improvements only: without the first, times are taken when a frame is read. */
-    const int yes = 1, room = 4 << 20;
+    return fd;
+}
+
+bool socket_filter(int fd, struct sock_filter *rows, size_t count, struct error *err)
+{
+    const struct sock_fprog program = {.len = (unsigned short)count, .filter = rows};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+        return fail_errno(err, errno, "the kernel does not take a socket filter");
+    return true;
+}
+
+#define RECEIVE_BUFFER (4 << 20)
+
+/* Both are improvements only: without the first, times are taken when a frame is read. */
+void socket_tune(int fd)
+{
+    const int yes = 1, room = RECEIVE_BUFFER;
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes);
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    return fd;
+}
+
+void socket_drain(int fd)
+{
+    char byte;
+    size_t most = RECEIVE_BUFFER / 256; /* more than a buffer holds: it ends, whatever comes */
+    while (most-- > 0 && recv(fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0)
+        ;
 }
 
 const void *socket_control(struct msghdr *message, int level, int type, size_t size)

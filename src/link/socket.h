@@ -2,7 +2,9 @@
 #ifndef TCPLUA_LINK_SOCKET_H
 #define TCPLUA_LINK_SOCKET_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -11,10 +13,17 @@
 /* A frame with the largest IP datagram that is no jumbogram, and a link header with room. */
 #define SOCKET_BUFFER (65535 + 65)
 
-/* A non-blocking, close-on-exec socket that lets nothing in yet: what came between its creation and
- * its filter is thrown away. It stamps what it receives, and has a receive buffer of 4 MiB if it
- * may. -1 with `err`; EPERM says what to do about it. */
+/* A non-blocking, close-on-exec socket. -1 with `err`; EPERM says what to do about it. */
 int socket_open(int family, int type, int protocol, struct error *err);
+
+/* Lets in what the rows of a classic BPF program say, in place of what it let in before. */
+bool socket_filter(int fd, struct sock_filter *rows, size_t count, struct error *err);
+
+/* Makes it stamp what comes in, and gives it a receive buffer of 4 MiB, where it may. */
+void socket_tune(int fd);
+
+/* Throws away what came in before it had a filter. */
+void socket_drain(int fd);
 
 /* Reads one message into `message` (whose names, buffer and control the caller has set) and its
  * time stamp: 1; nothing there: 0; failure: -1 with errno. */
