@@ -85,7 +85,9 @@ int lab_verdict(struct lab *lab, bool talk)
             status = STATUS_FAILED;
         }
     }
-    return status;
+    uint64_t served, wrong;
+    lab_server_counts(lab->server, &served, &wrong);
+    return wrong ? STATUS_FAILED : status;
 }
 
 void lab_stop(struct lab *lab)

@@ -60,6 +60,8 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
     options->tos = (uint8_t)tos;
     options->user_timeout = to_ns(field_number(L, index, "user_timeout", 0));
     options->time_wait = to_ns(field_number(L, index, "time_wait", 0));
+    if (options->user_timeout < 0 || options->time_wait < 0)
+        return fail(err, ERROR_USAGE, "EINVAL", "a time that is less than 0 makes no sense");
     return true;
 }
 

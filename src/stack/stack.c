@@ -202,7 +202,12 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
             if (!found.local && found.gateway.kind != ADDR_NONE)
                 *hop = found.gateway;
         } else if (stack->host_address) {
-            return false;
+            char here[ADDR_TEXT], there[ADDR_TEXT];
+            if (!addr_is_loopback(&stack->local))
+                return false;
+            return fail(err, ERROR_NETWORK, "ENETUNREACH",
+                        "%s cannot reach %s: a loopback address stays on this host",
+                        addr_format(&stack->local, here), addr_format(dst, there));
         } else {
             /* SRC is on this interface by our word alone, and so is whom it can reach. */
             found = (struct route){.ifindex = stack->ifindex};
