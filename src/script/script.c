@@ -275,6 +275,12 @@ static void on_signal(int number)
     errno = saved;
 }
 
+/* A write to nobody is an error of that write, and not the end. */
+static void on_broken_pipe(int number)
+{
+    (void)number;
+}
+
 void script_catch_signals(struct script *script, int64_t timeout)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM};
@@ -287,7 +293,8 @@ void script_catch_signals(struct script *script, int64_t timeout)
         if (old.sa_handler != SIG_IGN || numbers[i] == SIGALRM) /* nohup stays in force */
             sigaction(numbers[i], &action, NULL);
     }
-    signal(SIGPIPE, SIG_IGN);
+    /* Not SIG_IGN, which programs that a script starts would inherit. */
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = on_broken_pipe}, NULL);
     if (timeout > 0) {
         struct itimerval limit = {.it_value.tv_sec = timeout / NS_PER_S,
                                   .it_value.tv_usec = timeout % NS_PER_S / NS_PER_US};
