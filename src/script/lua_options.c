@@ -89,14 +89,13 @@ static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, 
     const char *name = row ? row->name : "by number";
     enum option_form form = row ? row->form : OPTION_BYTES;
     uint8_t value[256];
-    const void *bytes = value;
     size_t length = option_form_length(form);
     if (lua_isnil(L, index) || (lua_isboolean(L, index) && !lua_toboolean(L, index)))
         return;
     if (row && align && !option_align(&d->list, row))
         luaL_error(L, "options are too long");
     if (lua_type(L, index) == LUA_TSTRING && form != OPTION_MAC) {
-        bytes = lua_tolstring(L, index, &length);
+        const char *bytes = lua_tolstring(L, index, &length);
         draft_put(L, d, kind, bytes, length);
         return;
     }
