@@ -126,9 +126,15 @@ void tcb_fail(struct tcp *tcp, enum tcp_reason reason, int64_t now)
     tcb_enter(tcp, TCPS_CLOSED, now);
 }
 
+/* Not yet opened: a connection is one life, and a second needs a new one. */
+static bool is_fresh(const struct tcp *tcp)
+{
+    return tcp->state == TCPS_CLOSED && tcp->reason == TCP_FINE && tcp->snd_nxt == tcp->iss;
+}
+
 void tcp_connect(struct tcp *tcp, int64_t now)
 {
-    if (tcp->state != TCPS_CLOSED || tcp->reason != TCP_FINE)
+    if (!is_fresh(tcp))
         return;
     tcp->opened = now;
     tcb_enter(tcp, TCPS_SYN_SENT, now);
@@ -136,7 +142,7 @@ void tcp_connect(struct tcp *tcp, int64_t now)
 
 void tcp_accept(struct tcp *tcp, const struct segment *syn, int64_t now)
 {
-    if (tcp->state != TCPS_CLOSED || tcp->reason != TCP_FINE)
+    if (!is_fresh(tcp))
         return;
     tcp->opened = now;
     tcp->segs_in++;
@@ -209,6 +215,8 @@ size_t tcp_write(struct tcp *tcp, const void *bytes, size_t length)
     size_t taken = sendbuf_append(&tcp->send, bytes, length);
     if (taken)
         tcp->dirty = true;
+    else if (length && tcp->send.length < tcp->send.limit)
+        tcp_abort(tcp, tcp->waited); /* no memory: whoever waits for room would wait for ever */
     return taken;
 }
 

@@ -115,7 +115,9 @@ bool tcp_unreachable(struct tcp *tcp, uint32_t seq, bool hard, int64_t now);
 bool tcp_path_mtu(struct tcp *tcp, uint32_t seq, uint32_t mtu, int64_t now);
 
 /* Takes what fits of `length` bytes to send and returns how many that is; 0 after tcp_shutdown()
- * or when the connection cannot send any more. The last byte taken is pushed (PSH). */
+ * or when the connection cannot send any more. The last byte taken is pushed (PSH). What is written
+ * while the connection opens is sent when it is open. When memory is short the connection is
+ * aborted. */
 size_t tcp_write(struct tcp *tcp, const void *bytes, size_t length);
 
 /* Bytes that tcp_read() could return now. */
@@ -126,10 +128,13 @@ size_t tcp_readable(const struct tcp *tcp);
  * allows it. */
 size_t tcp_read(struct tcp *tcp, void *bytes, size_t length, int stop, int64_t now);
 
-/* True when the peer's FIN has been reached: everything before it has been read. */
+/* True when the peer's FIN has been reached: everything before it has been read. What came in
+ * before the end of a connection, however it ended, can still be read after it. */
 bool tcp_eof(const struct tcp *tcp);
 
-/* No more data from us: FIN after what is queued. Repeating it does nothing. */
+/* No more data from us: FIN after what is queued. Repeating it does nothing. In SYN-SENT there is
+ * nothing to close in order: CLOSED with TCP_ABORTED (RFC 9293 3.10.4). Unread data does not matter
+ * here: whoever wants SHLD-3 (RST when data is thrown away) calls tcp_abort(). */
 void tcp_shutdown(struct tcp *tcp, int64_t now);
 
 /* RST to the peer, where the state calls for one, and CLOSED with TCP_ABORTED. */

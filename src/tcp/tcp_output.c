@@ -229,8 +229,10 @@ static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
 
     bool again = seq_lt(tcp->cursor, tcp->snd_nxt);
     uint32_t length = text_length(tcp, tcp->cursor, seq_beyond(edge, tcp->cursor), &fin);
-    if (length == 0 && !fin)
+    if (length == 0 && !fin) {
+        tcp->override = false;
         return false;
+    }
     if (!again && !worth_sending(tcp, length, fin)) {
         /* With nothing outstanding no ACK will come to change this; time must. */
         if (tcp->snd_una == tcp->snd_nxt && !tcb_is_armed(tcp, TIMER_PERSIST))

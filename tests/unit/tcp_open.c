@@ -576,6 +576,41 @@ static void g7_packet_too_big_stops_at_1280(void **state)
     talk_free(t);
 }
 
+static void a_connection_opens_once(void **state)
+{
+    (void)state;
+    struct talk *t = syn_sent();
+    give(t, "S. 0 ack 1");
+    give(t, "F. 1 ack 1");
+    tcp_shutdown(t->tcp, t->now);
+    expect(t, "F. 1 ack 2");
+    give(t, ". 2 ack 2");
+    expect_state(t, TCPS_CLOSED);
+    tcp_connect(t->tcp, t->now);
+    struct segment syn = talk_parse(t, "S 0");
+    tcp_accept(t->tcp, &syn, t->now);
+    tcp_shutdown(t->tcp, t->now);
+    expect(t, "");
+    expect_state(t, TCPS_CLOSED);
+    assert_int_equal(tcp_write(t->tcp, "x", 1), 0);
+    talk_free(t);
+}
+
+static void defaults_are_those_of_the_header(void **state)
+{
+    (void)state;
+    struct talk *t = talk_new();
+    t->config.mss = 0;
+    t->config.sndbuf = t->config.rcvbuf = UINT32_MAX;
+    talk_connect(t);
+    expect(t, "S 0 mss 536");
+    assert_int_equal(t->last.window, 65535);
+    assert_int_equal(t->last.ttl, 64);
+    assert_true(talk_info(t).rto == 1 * S);
+    assert_true(flow_equal(tcp_flow(t->tcp), &t->config.flow));
+    talk_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -611,6 +646,8 @@ int main(void)
         cmocka_unit_test(passive_open_other_syn_is_challenged),
         cmocka_unit_test(data_and_fin_on_the_syn_wait_for_the_handshake),
         cmocka_unit_test(shutdown_in_syn_received_sends_fin_afterwards),
+        cmocka_unit_test(a_connection_opens_once),
+        cmocka_unit_test(defaults_are_those_of_the_header),
         cmocka_unit_test(g1_soft_icmp_while_opening),
         cmocka_unit_test(g2_hard_icmp_while_opening),
         cmocka_unit_test(g3_hard_icmp_never_ends_an_open_connection),

@@ -346,6 +346,48 @@ static void newreno_no_second_recovery_for_the_same_window(void **state)
     talk_free(t);
 }
 
+static void a_fast_retransmit_starts_the_timer_again(void **state)
+{
+    (void)state;
+    struct talk *t = talk_open();
+    talk_write(t, 5000);
+    assert_int_equal(talk_count(t), 5);
+    pass(t, 150 * MS);
+    for (int i = 0; i < 3; i++)
+        give(t, ". 1 ack 1");
+    expect(t, ". 1:1001 ack 1");
+    expect_deadline(t, 210 * MS);
+    expect(t, ". 1:1001 ack 1");
+    talk_free(t);
+}
+
+/* RFC 6582 3.2 step 2: the ACK must cover more than what the last timeout had outstanding. */
+static void newreno_duplicates_right_after_a_timeout_prove_nothing(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct talk *t = talk_open();
+        talk_write(t, 1000);
+        assert_int_equal(talk_count(t), 1);
+        expect_deadline(t, 210 * MS);
+        expect(t, "P. 1:1001 ack 1");
+        const char *ack = ". 1 ack 1001";
+        give(t, ack);
+        if (more) {
+            talk_write(t, 1000);
+            expect(t, "P. 1001:2001 ack 1");
+            ack = ". 1 ack 2001";
+            give(t, ack);
+        }
+        talk_write(t, 1000);
+        assert_int_equal(talk_count(t), 1);
+        for (int i = 0; i < 3; i++)
+            give(t, ack);
+        expect(t, more ? "P. 2001:3001 ack 1" : "");
+        talk_free(t);
+    }
+}
+
 static void c9_not_every_repeated_ack_is_a_duplicate(void **state)
 {
     (void)state;
@@ -664,6 +706,8 @@ int main(void)
         cmocka_unit_test(newreno_a_partial_ack_repairs_the_next_hole),
         cmocka_unit_test(newreno_recovery_sends_new_data_for_what_has_left),
         cmocka_unit_test(newreno_no_second_recovery_for_the_same_window),
+        cmocka_unit_test(a_fast_retransmit_starts_the_timer_again),
+        cmocka_unit_test(newreno_duplicates_right_after_a_timeout_prove_nothing),
         cmocka_unit_test(c9_not_every_repeated_ack_is_a_duplicate),
         cmocka_unit_test(c10_cwnd_does_not_outgrow_what_was_sent),
         cmocka_unit_test(must19_slow_start_then_congestion_avoidance),

@@ -329,8 +329,13 @@ static void sim_step(struct sim *sim)
     }
 }
 
+/* What a run cost. */
+struct cost {
+    uint64_t segments, retransmits;
+};
+
 /* Runs the plan; NULL, or what went wrong. */
-static const char *sim_run(const struct plan *plan, uint64_t seed, bool trace)
+static const char *sim_run(const struct plan *plan, uint64_t seed, bool trace, struct cost *cost)
 {
     struct sim sim = {.plan = plan, .seed = seed, .random = seed ^ 0x5eed, .trace = trace};
     int64_t end_of_time = 5 * DAY;
@@ -349,8 +354,13 @@ static const char *sim_run(const struct plan *plan, uint64_t seed, bool trace)
         if (sim.now > end_of_time)
             sim_fail(&sim, "no end in sight");
     }
-    for (int side = 0; side < 2; side++)
+    *cost = (struct cost){.segments = sim.sent};
+    for (int side = 0; side < 2; side++) {
+        struct tcp_info info;
+        tcp_info(sim.end[side].tcp, &info);
+        cost->retransmits += info.retransmits;
         tcp_free(sim.end[side].tcp);
+    }
     while (sim.flying)
         free(heap_pop(&sim));
     free(sim.heap);
@@ -433,11 +443,13 @@ static struct plan plan_from(uint64_t seed)
     return plan;
 }
 
-static void must_succeed(const struct plan *plan, uint64_t seed, const char *what)
+static struct cost must_succeed(const struct plan *plan, uint64_t seed, const char *what)
 {
-    const char *failed = sim_run(plan, seed, false);
+    struct cost cost;
+    const char *failed = sim_run(plan, seed, false, &cost);
     if (failed)
         fail_msg("%s %" PRIu64 ": %s", what, seed, failed);
+    return cost;
 }
 
 static void every_seed_arrives_and_closes(void **state)
@@ -496,12 +508,42 @@ static void h6_a_minute_of_darkness(void **state)
     }
 }
 
+/* Row H2: every fifth segment is late by up to fifty others. */
+static void h2_reordering_costs_less_than_twice_the_segments(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct plan plan = plan_plain();
+        plan.side[0].total = plan.side[1].total = 300000;
+        struct cost calm = must_succeed(&plan, seed, "seed");
+        plan.path.late = 200;
+        plan.path.jitter = 5 * NS_PER_MS;
+        struct cost rough = must_succeed(&plan, seed, "seed");
+        assert_true(rough.segments < 2 * calm.segments);
+    }
+}
+
+/* Row H4: a round trip of up to six seconds that changes all the time. */
+static void h4_jitter_causes_few_retransmits(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct plan plan = plan_plain();
+        plan.side[0].total = plan.side[1].total = 300000;
+        plan.path.delay = 1500 * NS_PER_MS;
+        plan.path.jitter = NS_PER_S;
+        struct cost cost = must_succeed(&plan, seed, "seed");
+        assert_true(cost.retransmits < cost.segments / 10);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1) {
         uint64_t seed = strtoull(argv[1], NULL, 10);
         struct plan plan = plan_from(seed);
-        const char *failed = sim_run(&plan, seed, true);
+        struct cost cost;
+        const char *failed = sim_run(&plan, seed, true, &cost);
         printf("seed %" PRIu64 ": %s\n", seed, failed ? failed : "ok");
         return failed != NULL;
     }
@@ -509,6 +551,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_seed_arrives_and_closes),
         cmocka_unit_test(h7_each_and_each_pair_of_20_lost),
         cmocka_unit_test(h7_each_and_each_pair_of_a_short_exchange_lost),
+        cmocka_unit_test(h2_reordering_costs_less_than_twice_the_segments),
+        cmocka_unit_test(h4_jitter_causes_few_retransmits),
         cmocka_unit_test(h6_a_minute_of_darkness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
