@@ -66,6 +66,22 @@ const char *lab_prelude(const struct lab *lab)
     return lab->simulated ? "tcplua.simlab" : NULL;
 }
 
+/* What is wrong with an answer, in the words of somebody who wants to mend it. */
+static const char *fault_of(const struct lab_report *report)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t sum[SHA256_SIZE];
+    size_t chomped = report->line_length - 1, same = 0;
+    if (!sha256(report->line, chomped, sum, NULL))
+        return "";
+    while (same < 2 * SHA256_SIZE && same < report->answer_length &&
+           report->answer[same] == digits[same % 2 ? sum[same / 2] & 15 : sum[same / 2] >> 4])
+        same++;
+    return same == 2 * SHA256_SIZE ? ": that is the hash of the line without its LF"
+           : report->late          ? ", and no more in time"
+                                   : "";
+}
+
 int lab_verdict(struct lab *lab, bool talk)
 {
     struct lab_report report;
@@ -75,13 +91,14 @@ int lab_verdict(struct lab *lab, bool talk)
     while (lab_server_report(lab->server, &report, 0) == 1) {
         char line[4 * LAB_LINE + 1], answer[4 * LAB_ANSWER + 1];
         text_escape(line, sizeof line, report.line, report.line_length - 1);
-        text_escape(answer, sizeof answer, report.answer, report.answer_length);
+        bool ended = report.answer_length && report.answer[report.answer_length - 1] == '\n';
+        text_escape(answer, sizeof answer, report.answer, report.answer_length - ended);
         if (report.good) {
             if (talk)
                 printf("the server sent '%s' and got the right hash of it\n", line);
         } else {
             complain("the server sent '%s' and got the wrong answer '%s'%s", line, answer,
-                     report.late ? ", and no more in time" : "");
+                     fault_of(&report));
             status = STATUS_FAILED;
         }
     }
