@@ -6,7 +6,7 @@
 const struct field *proto_field(const struct proto *proto, const char *name)
 {
     for (size_t i = 0; i < proto->count; i++)
-        if (strcmp(proto->fields[i].name, name) == 0)
+        if (proto->fields[i].name[0] == name[0] && strcmp(proto->fields[i].name, name) == 0)
             return &proto->fields[i];
     return NULL;
 }

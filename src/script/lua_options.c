@@ -206,12 +206,12 @@ void set_options(lua_State *L, struct packet *p, size_t layer, const struct fiel
     }
     struct part *other = luaL_testudata(L, index, OPTIONS_CLASS);
     if (other) {
-        struct packet *from = push_packet_of(L, index, true);
+        const struct packet *from = part_packet(other);
         size_t length;
         const uint8_t *bytes = packet_bytes(from, other->layer, other->field, &length);
         lua_pushlstring(L, (const char *)bytes, length); /* both may be the same packet */
         store(L, p, layer, f, lua_tostring(L, -1), length);
-        lua_pop(L, 2);
+        lua_pop(L, 1);
         return;
     }
     if (!lua_istable(L, index))
@@ -229,7 +229,7 @@ void set_options(lua_State *L, struct packet *p, size_t layer, const struct fiel
 void push_options(lua_State *L, int packet_index, size_t layer, const struct field *f)
 {
     struct part *part = lua_newuserdatauv(L, sizeof *part, 1);
-    *part = (struct part){f, layer};
+    *part = (struct part){lua_touserdata(L, packet_index), f, layer};
     lua_pushvalue(L, packet_index);
     lua_setiuservalue(L, -2, 1);
     luaL_setmetatable(L, OPTIONS_CLASS);
@@ -240,10 +240,10 @@ static struct part *check_options(lua_State *L)
     return luaL_checkudata(L, 1, OPTIONS_CLASS);
 }
 
-static struct option_walk walk_of(const struct packet *p, const struct part *part)
+static struct option_walk walk_of(const struct part *part)
 {
     struct option_walk walk = {.table = part->field->options};
-    walk.bytes = packet_bytes(p, part->layer, part->field, &walk.length);
+    walk.bytes = packet_bytes(part_packet(part), part->layer, part->field, &walk.length);
     return walk;
 }
 
@@ -289,8 +289,7 @@ static int options_index(lua_State *L)
 {
     struct part *part = check_options(L);
     uint8_t kind = check_kind(L, part->field->options, 2);
-    const struct packet *p = push_packet_of(L, 1, true);
-    struct option_walk walk = walk_of(p, part);
+    struct option_walk walk = walk_of(part);
     struct option option;
     while (option_next(&walk, &option))
         if (option.kind == kind) {
@@ -305,8 +304,7 @@ static int options_newindex(lua_State *L)
 {
     struct part *part = check_options(L);
     uint8_t kind = check_kind(L, part->field->options, 2);
-    struct packet *p = push_packet_of(L, 1, true);
-    struct option_walk walk = walk_of(p, part);
+    struct option_walk walk = walk_of(part);
     struct option option;
     struct draft d;
     bool placed = false;
@@ -321,7 +319,7 @@ static int options_newindex(lua_State *L)
     }
     if (!placed)
         draft_value(L, &d, kind, 3, true);
-    store(L, p, part->layer, part->field, d.bytes, d.list.length);
+    store(L, push_packet_of(L, 1), part->layer, part->field, d.bytes, d.list.length);
     return 0;
 }
 
@@ -329,7 +327,7 @@ static int options_newindex(lua_State *L)
 static int options_len(lua_State *L)
 {
     struct part *part = check_options(L);
-    struct option_walk walk = walk_of(push_packet_of(L, 1, true), part);
+    struct option_walk walk = walk_of(part);
     struct option option;
     lua_Integer count = 0;
     while (option_next(&walk, &option))
@@ -342,7 +340,7 @@ static int options_len(lua_State *L)
 static int options_step(lua_State *L)
 {
     struct part *part = check_options(L);
-    struct option_walk walk = walk_of(push_packet_of(L, 1, true), part);
+    struct option_walk walk = walk_of(part);
     struct option option;
     lua_Integer at = lua_tointeger(L, lua_upvalueindex(1));
     if (at < 0 || (size_t)at > walk.length)
@@ -375,7 +373,7 @@ static int options_pairs(lua_State *L)
 static int options_tostring(lua_State *L)
 {
     struct part *part = check_options(L);
-    struct option_walk walk = walk_of(push_packet_of(L, 1, true), part);
+    struct option_walk walk = walk_of(part);
     struct option_walk again = walk;
     luaL_Buffer buffer;
     size_t length = dump_options(NULL, 0, &walk);

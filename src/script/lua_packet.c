@@ -87,22 +87,20 @@ int raise_error(lua_State *L, const struct error *err)
     return lua_error(L);
 }
 
-struct packet *push_packet_of(lua_State *L, int index, bool finish)
+struct packet *push_packet_of(lua_State *L, int index)
 {
     lua_getiuservalue(L, index, 1);
-    struct packet *p = as_packet(L, lua_gettop(L));
-    if (finish)
-        packet_finish(p);
-    return p;
+    struct held *held = lua_touserdata(L, -1);
+    held->L = L;
+    held->index = lua_gettop(L);
+    return &held->packet;
 }
 
 /* --- fields -------------------------------------------------------------------------------------
  */
 
-/* [-0, +1, m] The field as a Lua value; nil if the packet is cut off before it. `packet_index` is
- * where the packet is. */
-static void push_field(lua_State *L, int packet_index, const struct packet *p, size_t layer,
-                       const struct field *f)
+/* [-0, +1, m] The field of the layer object at index 1; nil if the packet is cut off before it. */
+static void push_field(lua_State *L, const struct packet *p, size_t layer, const struct field *f)
 {
     char text[FIELD_TEXT];
     size_t length;
@@ -128,7 +126,8 @@ static void push_field(lua_State *L, int packet_index, const struct packet *p, s
         lua_pushlstring(L, (const char *)bytes, length);
         break;
     case FIELD_OPTIONS:
-        push_options(L, packet_index, layer, f);
+        lua_getiuservalue(L, 1, 1);
+        push_options(L, lua_gettop(L), layer, f);
         break;
     }
 }
@@ -374,7 +373,7 @@ static void push_layer(lua_State *L, int index, size_t layer)
         return;
     lua_pop(L, 1);
     struct part *part = lua_newuserdatauv(L, sizeof *part, 1);
-    *part = (struct part){NULL, layer};
+    *part = (struct part){lua_touserdata(L, index), NULL, layer};
     lua_pushvalue(L, index);
     lua_setiuservalue(L, -2, 1);
     luaL_setmetatable(L, LAYER_CLASS);
@@ -386,7 +385,9 @@ static void push_layer(lua_State *L, int index, size_t layer)
  * that is upvalue 1 */
 static int packet_index(lua_State *L)
 {
-    const struct packet *p = as_packet(L, 1);
+    const struct packet *p = lua_touserdata(L, 1);
+    if (!p || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2)))
+        p = as_packet(L, 1);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     int layer = packet_layer(p, name);
     if (layer >= 0) {
@@ -589,16 +590,19 @@ static const struct field *check_field(lua_State *L, const struct packet *p, siz
     return f;
 }
 
-/* layer.seq; layer.payload is everything behind its header; methods are in upvalue 1 */
+/* layer.seq; layer.payload is everything behind its header; methods are in upvalue 1. This is where
+ * scripts spend their time, so the class is compared with upvalue 2, not looked up. */
 static int layer_index(lua_State *L)
 {
-    const struct part *part = check_layer(L);
-    const struct packet *p = push_packet_of(L, 1, true);
+    const struct part *part = lua_touserdata(L, 1);
+    if (!part || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2)))
+        part = check_layer(L);
+    const struct packet *p = part_packet(part);
     const struct layer *layer = &p->layers[part->layer];
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     const struct field *f = proto_field(layer->proto, name);
     if (f) {
-        push_field(L, 3, p, part->layer, f);
+        push_field(L, p, part->layer, f);
         return 1;
     }
     if (strcmp(name, "payload") == 0) {
@@ -616,7 +620,7 @@ static int layer_index(lua_State *L)
 static int layer_newindex(lua_State *L)
 {
     const struct part *part = check_layer(L);
-    struct packet *p = push_packet_of(L, 1, false);
+    struct packet *p = push_packet_of(L, 1);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     const struct proto *proto = p->layers[part->layer].proto;
     if (strcmp(name, "payload") == 0 && !proto_field(proto, name)) {
@@ -634,7 +638,7 @@ static int layer_newindex(lua_State *L)
 static int layer_name(lua_State *L)
 {
     const struct part *part = check_layer(L);
-    lua_pushstring(L, push_packet_of(L, 1, false)->layers[part->layer].proto->name);
+    lua_pushstring(L, part->packet->layers[part->layer].proto->name);
     return 1;
 }
 
@@ -642,7 +646,7 @@ static int layer_name(lua_State *L)
 static int layer_packet(lua_State *L)
 {
     check_layer(L);
-    push_packet_of(L, 1, false);
+    lua_getiuservalue(L, 1, 1);
     return 1;
 }
 
@@ -651,7 +655,7 @@ static int layer_raw(lua_State *L)
 {
     const struct part *part = check_layer(L);
     lua_settop(L, 2);
-    const struct packet *p = push_packet_of(L, 1, true);
+    const struct packet *p = part_packet(part);
     const struct layer *layer = &p->layers[part->layer];
     if (lua_isnil(L, 2)) {
         lua_pushlstring(L, (const char *)p->bytes + layer->offset, layer->header);
@@ -672,9 +676,8 @@ static int layer_raw(lua_State *L)
 static int layer_pinned(lua_State *L)
 {
     const struct part *part = check_layer(L);
-    const struct packet *p = push_packet_of(L, 1, false);
     lua_newtable(L);
-    add_pinned(L, p, part->layer);
+    add_pinned(L, part->packet, part->layer);
     return 1;
 }
 
@@ -689,7 +692,7 @@ static int layer_checksum_ok(lua_State *L)
                                         [SUM_UNKNOWN] = "unknown"};
     const struct part *part = check_layer(L);
     uint16_t right;
-    enum packet_sum sum = packet_checksum(push_packet_of(L, 1, true), part->layer, &right);
+    enum packet_sum sum = packet_checksum(part_packet(part), part->layer, &right);
     if (sum == SUM_NONE || sum == SUM_UNKNOWN)
         lua_pushnil(L);
     else
@@ -704,10 +707,11 @@ static int layer_checksum_ok(lua_State *L)
 static int layer_tostring(lua_State *L)
 {
     const struct part *part = check_layer(L);
-    const struct packet *p = push_packet_of(L, 1, false);
     lua_pushfstring(L, "layer %d (%s) of ", (int)part->layer + 1,
-                    p->layers[part->layer].proto->name);
-    luaL_tolstring(L, -2, NULL);
+                    part->packet->layers[part->layer].proto->name);
+    lua_getiuservalue(L, 1, 1);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
     lua_concat(L, 2);
     return 1;
 }
@@ -776,7 +780,8 @@ static int packet_protocols(lua_State *L)
     return 1;
 }
 
-/* [-0, +0, m] A class whose __index finds `methods` in its first upvalue. */
+/* [-0, +0, m] A class whose __index finds `methods` in its first upvalue and itself in the second.
+ */
 static void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_Reg *methods,
                        const luaL_Reg *meta)
 {
@@ -786,7 +791,8 @@ static void open_class(lua_State *L, const char *name, lua_CFunction index, cons
     luaL_setfuncs(L, methods, 0);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "methods"); /* for those that are written in Lua */
-    lua_pushcclosure(L, index, 1);
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, index, 2);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }

@@ -6,8 +6,9 @@
 
 #include "packet/packet.h"
 
-/* A layer, or a field with options in it, as seen from Lua: the packet is user value 1. */
+/* A layer, or a field with options in it, as seen from Lua. Its user value 1 keeps the packet. */
 struct part {
+    struct packet *packet;
     const struct field *field; /* NULL: the layer */
     size_t layer;
 };
@@ -15,9 +16,16 @@ struct part {
 #define LAYER_CLASS   "tcplua.layer"
 #define OPTIONS_CLASS "tcplua.options"
 
-/* [-0, +1, v] Pushes the packet of the part at `index`, finished if `finish`. What it needs of
- * memory belongs to the Lua state. */
-struct packet *push_packet_of(lua_State *L, int index, bool finish);
+/* [-0, +0, -] The packet of a part, with all that is computed in place. */
+static inline const struct packet *part_packet(const struct part *part)
+{
+    packet_finish(part->packet);
+    return part->packet;
+}
+
+/* [-0, +1, -] Pushes the packet of the part at `index` to change it: what it needs of memory from
+ * now on belongs to the Lua state. */
+struct packet *push_packet_of(lua_State *L, int index);
 
 /* [-0, +0, v] Raises the error object of `err`. */
 int raise_error(lua_State *L, const struct error *err);
