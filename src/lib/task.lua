@@ -110,7 +110,8 @@ local function run(what)
   while true do
     run_ready()
     if main.awake then return end
-    local source, why = core.poll(math.min(earliest(main.deadline), notice))
+    local due = math.min(earliest(main.deadline), notice)
+    local source, why = core.poll(due)
     if source ~= nil then
       stir(source)
     elseif why == "stalled" and #ready == 0 then
@@ -119,7 +120,8 @@ local function run(what)
         message = "nothing can happen any more: every task waits and no timer runs",
       }, 0)
     end
-    local now = core.now()
+    -- Seconds and the clock's nanoseconds are not rounded alike: what timed out was due.
+    local now = why == "timeout" and math.max(core.now(), due) or core.now()
     if now >= main.deadline and not main.awake then wake(main, false) end
     for me in pairs(waiting) do
       if now >= me.deadline then wake(me, false) end
