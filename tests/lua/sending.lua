@@ -19,8 +19,8 @@ local function uploading(data, o)
   local conn
   local s = peer.new {
     run = function(src, dst, port)
-      conn = assert(tcp.connect { src = src, dst = dst, port = port })
-      local held <close> = conn
+      local held <close> = assert(tcp.connect { src = src, dst = dst, port = port })
+      conn = held
       assert(held:send(data))
       assert(held:passive_close(o.timeout or 3000))
     end,
