@@ -40,7 +40,7 @@ elif command -v pacman >/dev/null; then
 elif command -v apk >/dev/null; then
     build="gcc musl-dev linux-headers make cmake pkgconf lua5.4-dev libpcap-dev mbedtls-dev"
     tests="samurai cmocka-dev lua5.4 clang clang-extra-tools
-        iproute2 netcat-openbsd nftables"
+        iproute2 netcat-openbsd nftables tcpdump tshark"
     have() { apk info -e "$1" >/dev/null; }
     install() { $root apk add --no-cache "$@"; }
 else

@@ -69,7 +69,7 @@ const char *lab_prelude(const struct lab *lab)
 /* What is wrong with an answer, in the words of somebody who wants to mend it. */
 static const char *fault_of(const struct lab_report *report)
 {
-    static const char digits[] = "0123456789abcdef";
+    static const uint8_t digits[] = "0123456789abcdef";
     uint8_t sum[SHA256_SIZE];
     size_t chomped = report->line_length - 1, same = 0;
     if (!sha256(report->line, chomped, sum, NULL))

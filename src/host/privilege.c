@@ -71,9 +71,8 @@ static bool number_parse(const char *text, uint32_t *number)
     return value < UINT32_MAX;
 }
 
-static bool sudo_number(const char *name, uint32_t *number, struct error *err)
+static bool sudo_number(const char *name, const char *text, uint32_t *number, struct error *err)
 {
-    const char *text = getenv(name);
     if (number_parse(text, number))
         return true;
     char shown[64];
@@ -114,8 +113,8 @@ static const char *become(const struct passwd *user, uid_t uid, gid_t gid)
 
 static bool is_only(uid_t uid, gid_t gid)
 {
-    uid_t u[3];
-    gid_t g[3];
+    uid_t u[3] = {0};
+    gid_t g[3] = {0};
     struct sets sets;
     return !getresuid(&u[0], &u[1], &u[2]) && !getresgid(&g[0], &g[1], &g[2]) && sets_get(&sets) &&
            u[0] == uid && u[1] == uid && u[2] == uid && g[0] == gid && g[1] == gid && g[2] == gid &&
@@ -134,10 +133,12 @@ static bool set_environment(const struct passwd *user)
 bool privilege_drop_sudo(bool *dropped, struct error *err)
 {
     *dropped = false;
-    if (getuid() != 0 || !getenv("SUDO_UID") || !getenv("SUDO_GID"))
+    const char *uid_text = getenv("SUDO_UID"), *gid_text = getenv("SUDO_GID");
+    if (getuid() != 0 || !uid_text || !gid_text)
         return true;
     uint32_t uid, gid;
-    if (!sudo_number("SUDO_UID", &uid, err) || !sudo_number("SUDO_GID", &gid, err))
+    if (!sudo_number("SUDO_UID", uid_text, &uid, err) ||
+        !sudo_number("SUDO_GID", gid_text, &gid, err))
         return false;
     if (uid == 0)
         return true; /* root called sudo */

@@ -4,6 +4,7 @@
  * Ethernet from its MAC addresses, on the interface "any" from the cooked header, which is taken
  * off so that what remains is a datagram. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,7 +238,7 @@ struct link *link_open_pcap(const char *iface, const char *expression, bool imme
     self->link.mac = device.mac;
     self->link.mtu = device.mtu;
     self->has_mac = device.mac.kind == ADDR_MAC && !addr_is_zero(&device.mac);
-    memcpy(self->link.iface, iface, strlen(iface)); /* device_read() has checked the length */
+    snprintf(self->link.iface, sizeof self->link.iface, "%s", iface);
     if (!open_live(self, expression, immediate, snaplen > 0 ? snaplen : SNAPLEN, err)) {
         pcap_live_close(&self->link);
         return NULL;
