@@ -113,8 +113,8 @@ static const char *become(const struct passwd *user, uid_t uid, gid_t gid)
 
 static bool is_only(uid_t uid, gid_t gid)
 {
-    uid_t u[3] = {0};
-    gid_t g[3] = {0};
+    uid_t u[3];
+    gid_t g[3];
     struct sets sets;
     return !getresuid(&u[0], &u[1], &u[2]) && !getresgid(&g[0], &g[1], &g[2]) && sets_get(&sets) &&
            u[0] == uid && u[1] == uid && u[2] == uid && g[0] == gid && g[1] == gid && g[2] == gid &&
@@ -136,7 +136,7 @@ bool privilege_drop_sudo(bool *dropped, struct error *err)
     const char *uid_text = getenv("SUDO_UID"), *gid_text = getenv("SUDO_GID");
     if (getuid() != 0 || !uid_text || !gid_text)
         return true;
-    uint32_t uid, gid;
+    uint32_t uid = 0, gid = 0;
     if (!sudo_number("SUDO_UID", uid_text, &uid, err) ||
         !sudo_number("SUDO_GID", gid_text, &gid, err))
         return false;
