@@ -8,6 +8,7 @@
 --
 -- A wire holds one local port: the kernel stays quiet about it, and every TCP segment that comes
 -- for it waits in an inbox until it is taken. It is armed when open returns.
+local check = require "tcplua.check"
 local core = require "tcplua.core"
 local task = require "tcplua.task"
 
@@ -15,10 +16,6 @@ local net = {}
 
 local wire = core.wire_class.__index
 local link = core.link_class.__index
-
-local function bytes_of(packet)
-  return type(packet) == "string" and packet or packet:bytes()
-end
 
 local function parse(bytes, layer)
   return require "tcplua.packet".parse(bytes, layer)
@@ -32,17 +29,17 @@ end
 
 --- Opens a wire. Fields: src, dst, sport (default: a free one).
 function net.open(options)
-  return core.wire(options)
+  return core.wire(check.options(options))
 end
 
 --- Sends a packet (or a string of bytes) that starts with its IP header.
 function wire:send(packet)
-  return self:raw_send(bytes_of(packet))
+  return self:raw_send(check.packet(packet))
 end
 
 --- The next packet that came, and its capture time; waits at most `timeout` seconds (1).
 function wire:recv(timeout)
-  timeout = timeout or 1
+  timeout = check.seconds("timeout", timeout, 1)
   local deadline = core.now() + timeout
   while true do
     local bytes, time = self:raw_take()
@@ -53,7 +50,7 @@ end
 
 --- Sends one packet at layer 3, by the wire that suits its source address.
 function net.send(packet)
-  return core.send(bytes_of(packet))
+  return core.send(check.packet(packet))
 end
 
 --- Sends one frame at layer 2 through interface `iface` (default: that of -i).
@@ -65,12 +62,12 @@ end
 
 --- Sends a frame, or on a link without link-layer headers a packet.
 function link:send(packet)
-  return self:raw_send(bytes_of(packet))
+  return self:raw_send(check.packet(packet))
 end
 
 --- The next frame, its capture time, and its direction; waits at most `timeout` seconds (1).
 function link:recv(timeout)
-  timeout = timeout or 1
+  timeout = check.seconds("timeout", timeout, 1)
   local deadline = core.now() + timeout
   while true do
     local bytes, time, direction = self:raw_take()
@@ -82,13 +79,13 @@ end
 
 --- A link for whole frames on an interface. Fields: iface (default: that of -i), filter (BPF).
 function net.link(options)
-  return core.open_link(options or {})
+  return core.open_link(check.options(options))
 end
 
 --- Starts to capture: armed, filter included, when this returns. Fields: iface, filter (BPF),
 -- immediate (true: frames come at once; false: in blocks, for bulk), snaplen.
 function net.sniffer(options)
-  options = options or {}
+  options = check.options(options)
   if options.immediate == nil then
     local copy = { immediate = true }
     for k, v in pairs(options) do copy[k] = v end
@@ -100,7 +97,9 @@ end
 --- Captures `count` (default: no bound) packets for at most `timeout` seconds (default 10) and
 -- returns them in a list. Fields: those of sniffer, count, timeout.
 function net.sniff(options)
-  local count, timeout = options.count or math.huge, options.timeout or 10
+  options = check.options(options)
+  local count = check.count("count", options.count, math.huge)
+  local timeout = check.seconds("timeout", options.timeout, 10)
   local own = {}
   for k, v in pairs(options) do
     if k ~= "count" and k ~= "timeout" then own[k] = v end

@@ -8,6 +8,7 @@
 --     local task = require "tcplua.task"
 --     local t = task.spawn(function() task.sleep(1); return "done" end)
 --     print(t:join())
+local check = require "tcplua.check"
 local core = require "tcplua.core"
 
 local task = {}
@@ -146,6 +147,7 @@ function task.wait(source, deadline, what)
   if not task.can_wait() then
     error("a coroutine that is not a task cannot wait; use task.spawn", 2)
   end
+  deadline = check.seconds("deadline", deadline, math.huge)
   local me = current or main
   me.deadline, me.awake = deadline, false
   watch(me, source)
@@ -173,7 +175,7 @@ end
 --- Waits until the task has ended, and returns what it returned; its error is raised here.
 -- With `timeout` (seconds) it gives nil and an error of code ETIMEDOUT when that has passed.
 function task:join(timeout)
-  local deadline = core.now() + (timeout or math.huge)
+  local deadline = core.now() + check.seconds("timeout", timeout, math.huge)
   while not self.done do
     if not task.wait(self, deadline, "a task to end") and not self.done then
       return nil, core.error { code = "ETIMEDOUT", message = "the task has not ended in time" }
@@ -198,7 +200,7 @@ end
 
 --- Lets `seconds` pass.
 function task.sleep(seconds)
-  task.wait(nil, core.now() + seconds)
+  task.wait(nil, core.now() + check.seconds("seconds", seconds, 0))
 end
 
 --- Forgets every task, closing what they hold: between two tests.

@@ -8,6 +8,7 @@
 -- Every call that can fail returns nil and an error object: code ("ECONNREFUSED", …), kind
 -- ("network", "protocol", "environment", "usage"), message (its tostring too), op. A read adds, as
 -- a third result, what had come before. Timeouts are in seconds, for the whole call.
+local check = require "tcplua.check"
 local core = require "tcplua.core"
 local task = require "tcplua.task"
 
@@ -31,20 +32,6 @@ end
 local function peer(self)
   local i = self:info()
   return (i.dst:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(i.dst, i.dport)
-end
-
-local function check_options(name, options)
-  if type(options) ~= "table" then
-    error(("%s: a table of options expected, got %s"):format(name, type(options)), 3)
-  end
-end
-
-local function timeout_option(name, value, default)
-  if value == nil then return default end
-  if type(value) ~= "number" then
-    error(("%s: a number of seconds expected, got %s"):format(name, type(value)), 3)
-  end
-  return value
 end
 
 -- Waits until `done(self)`. Returns true, or nil and why it never will be.
@@ -71,8 +58,8 @@ end
 -- (default: a free one), timeout (60 s), mss, sndbuf, rcvbuf, ttl, tos, user_timeout, time_wait.
 -- Numbers may be given as strings, as a command line does.
 function tcp.connect(options)
-  check_options("connect", options)
-  local limit = timeout_option("timeout", options.timeout, CONNECT_TIMEOUT)
+  options = check.options(options)
+  local limit = check.seconds("timeout", options.timeout, CONNECT_TIMEOUT)
   local self, err = core.connect(options)
   if not self then
     err.op = "connect"
@@ -97,15 +84,14 @@ end
 
 --- Takes connections in. Fields: addr, port, backlog (128), and those of connect.
 function tcp.listen(options)
-  check_options("listen", options)
-  local self, err = core.listen(options)
+  local self, err = core.listen(check.options(options))
   if not self then err.op = "listen" end
   return self, err
 end
 
 --- Waits for the next connection.
 function listener:accept(timeout)
-  local deadline = core.now() + timeout_option("timeout", timeout, math.huge)
+  local deadline = core.now() + check.seconds("timeout", timeout, math.huge)
   while true do
     local accepted = self:raw_accept()
     if accepted then return accepted end
@@ -135,11 +121,10 @@ end
 --- The next line as it was sent, its LF included. Options: max (1 MiB, the LF included),
 -- timeout (300 s). An end of stream before the LF is an error of code EOF.
 function conn:read_line(options)
-  options = options or {}
-  check_options("read_line", options)
-  local max = options.max or LINE_MAX
+  options = check.options(options)
+  local max = check.count("max", options.max, LINE_MAX)
   local parts = {}
-  local deadline = core.now() + timeout_option("timeout", options.timeout, READ_TIMEOUT)
+  local deadline = core.now() + check.seconds("timeout", options.timeout, READ_TIMEOUT)
   local how, err, have = fill(self, parts, max, "\n", deadline,
     ("a line from %s"):format(peer(self)))
   local line = table.concat(parts)
@@ -166,8 +151,8 @@ end
 
 --- Between 1 and `max` bytes (64 KiB), as soon as there are any; nil and EOF at the end.
 function conn:read(max, timeout)
-  max = max or CHUNK
-  local deadline = core.now() + timeout_option("timeout", timeout, READ_TIMEOUT)
+  max = check.count("max", max, CHUNK)
+  local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
   local ok, err = await(self, has_input, deadline, "read", ("data from %s"):format(peer(self)))
   if not ok then return nil, err, "" end
   if self:readable() == 0 then
@@ -178,9 +163,9 @@ end
 
 --- Everything up to the end of the stream, at most `max` bytes (1 MiB).
 function conn:read_all(max, timeout)
-  max = max or LINE_MAX
+  max = check.count("max", max, LINE_MAX)
   local parts = {}
-  local deadline = core.now() + timeout_option("timeout", timeout, READ_TIMEOUT)
+  local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
   local how, err = fill(self, parts, max + 1, nil, deadline,
     ("%s to finish"):format(peer(self)))
   local data = table.concat(parts)
@@ -196,7 +181,7 @@ function conn:send(data, timeout)
   if type(data) ~= "string" then
     error(("data: a string expected, got %s"):format(type(data)), 2)
   end
-  local deadline = core.now() + timeout_option("timeout", timeout, READ_TIMEOUT)
+  local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
   local at = 1
   local function more()
     at = at + self:raw_write(data, at)
@@ -233,7 +218,7 @@ end
 --- The close that the peer starts: waits for its FIN (which is acknowledged), sends ours, waits for
 -- the acknowledgement. Data that still comes is not looked at.
 function conn:passive_close(timeout)
-  local deadline = core.now() + timeout_option("timeout", timeout, CLOSE_TIMEOUT)
+  local deadline = core.now() + check.seconds("timeout", timeout, CLOSE_TIMEOUT)
   local function ended()
     while self:readable() > 0 do self:raw_read(CHUNK) end
     return self:eof()
@@ -253,7 +238,7 @@ function conn:close(timeout)
   if self:closed() then return true end
   local ok, err = true, nil
   if not self:raw_error() and not over(self) then
-    local deadline = core.now() + timeout_option("timeout", timeout, CLOSE_TIMEOUT)
+    local deadline = core.now() + check.seconds("timeout", timeout, CLOSE_TIMEOUT)
     local function ended()
       if self:readable() > 0 then
         self:raw_abort()

@@ -50,8 +50,8 @@ static int digest_bytes(lua_State *L)
 
 static int digest_equal(lua_State *L)
 {
-    const struct digest *a = luaL_checkudata(L, 1, DIGEST), *b = luaL_checkudata(L, 2, DIGEST);
-    lua_pushboolean(L, memcmp(a->bytes, b->bytes, SHA256_SIZE) == 0);
+    const struct digest *a = luaL_testudata(L, 1, DIGEST), *b = luaL_testudata(L, 2, DIGEST);
+    lua_pushboolean(L, a && b && memcmp(a->bytes, b->bytes, SHA256_SIZE) == 0);
     return 1;
 }
 

@@ -167,7 +167,10 @@ const char *field_string(lua_State *L, int index, const char *name, const char *
     if (lua_getfield(L, index, name) != LUA_TNIL) {
         if (lua_type(L, -1) != LUA_TSTRING)
             wrong_type(L, name, "a string");
-        text = lua_tostring(L, -1);
+        size_t length;
+        text = lua_tolstring(L, -1, &length);
+        if (strlen(text) != length)
+            luaL_error(L, "option '%s': it has a zero byte in it", name);
     }
     lua_pop(L, 1);
     return text;
@@ -200,12 +203,15 @@ bool field_boolean(lua_State *L, int index, const char *name, bool otherwise)
 /* --- time ---------------------------------------------------------------------------------------
  */
 
+/* Half of what fits into 64 bits, 146 years: sums of two times do not overflow. */
+#define LONGEST 4.6e9
+
 int64_t to_ns(lua_Number seconds)
 {
-    if (isnan(seconds) || seconds >= 9.2e9)
+    if (isnan(seconds) || seconds >= LONGEST)
         return TIME_NEVER;
-    if (seconds <= -9.2e9)
-        return INT64_MIN;
+    if (seconds < -LONGEST)
+        seconds = -LONGEST;
     return (int64_t)(seconds * 1e9);
 }
 
