@@ -167,14 +167,17 @@ static int core_attach(lua_State *L)
     return 1;
 }
 
-/* raw_send(string) -> true | nil, error */
+/* raw_send(string [, original]) -> true | nil, error; `original` is how long the frame was before
+ * it was cut, as a capture may cut it: for links in memory */
 static int link_raw_send(lua_State *L)
 {
     struct tap *tap = check_link(L);
     struct frame frame = {.length = 0};
     struct error err;
     frame.bytes = (const uint8_t *)luaL_checklstring(L, 2, &frame.length);
-    frame.original = frame.length;
+    lua_Integer original = luaL_optinteger(L, 3, (lua_Integer)frame.length);
+    luaL_argcheck(L, original >= (lua_Integer)frame.length, 3, "not less than there is");
+    frame.original = (size_t)original;
     if (!link_send(tap->link, &frame, &err))
         return push_failure(L, &err);
     lua_pushboolean(L, 1);
