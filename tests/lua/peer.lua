@@ -11,6 +11,7 @@ local net = require "tcplua.net"
 local p = require "tcplua.packet"
 local t = require "harness"
 local task = require "tcplua.task"
+local connect = require "tcplua.tcp".connect
 
 local peer = {}
 peer.__index = peer
@@ -48,6 +49,25 @@ function peer.new(o)
     return pcall(run, table.unpack(args))
   end)
   return self
+end
+
+--- A `run` for peer.new: connects with these further fields and hands the connection to `f`; what
+-- that returns is in result().
+function peer.dial(fields, f)
+  return function(src, dst, port)
+    local o = { src = src, dst = dst, port = port }
+    for k, v in pairs(fields) do o[k] = v end
+    local conn <close> = assert(connect(o))
+    return f(conn)
+  end
+end
+
+--- What scripts/sha_client.lua does with a connection; returns the line.
+function peer.job(conn)
+  local line = assert(conn:read_line())
+  assert(conn:send(peer.answer(line)))
+  assert(conn:passive_close())
+  return line
 end
 
 peer.scripts = (os.getenv("TCPLUA_SCRIPTS") or "scripts")
