@@ -68,6 +68,14 @@ static bool pair_send(struct link *link, const struct frame *frame, struct error
     return true;
 }
 
+/* Whether the frame is for another MAC address: a pair shows it nevertheless, as a hub does. */
+static bool for_another(const struct link *link, const struct queued *q)
+{
+    bool group = q->length > 0 && q->bytes[0] & 1;
+    return link->medium == LINK_ETHERNET && q->length >= ETHERNET_HEADER && !group &&
+           memcmp(q->bytes, link->mac.bytes, 6) != 0;
+}
+
 static int pair_recv(struct link *link, struct frame *frame, struct error *err)
 {
     (void)err;
@@ -81,8 +89,11 @@ static int pair_recv(struct link *link, struct frame *frame, struct error *err)
         self->last = &self->first;
     self->frames--;
     self->bytes -= q->length;
-    *frame = (struct frame){
-        .bytes = q->bytes, .length = q->length, .original = q->original, .time = q->time};
+    *frame = (struct frame){.bytes = q->bytes,
+                            .length = q->length,
+                            .original = q->original,
+                            .time = q->time,
+                            .flags = for_another(link, q) ? FRAME_NOT_MINE : 0};
     return 1;
 }
 

@@ -85,7 +85,7 @@ static void knows_its_mtu(void **state)
     struct clock clock = {.virtual = true};
     struct link *ends[2];
     struct error err;
-    const char *ten = "0123456789", *header = "ddddddsssssstt0123456789";
+    const char *ten = "0123456789", *header = "eeeeeesssssstt0123456789"; /* e: to a group */
     assert_true(link_open_pair(ends, LINK_IP, 10, &clock, &err));
     assert_int_equal(ends[0]->mac.kind, ADDR_NONE);
     assert_true(say(ends[0], ten, &err));
@@ -98,6 +98,34 @@ static void knows_its_mtu(void **state)
     assert_hears(ends[1], header);
     assert_int_equal(ends[0]->mac.kind, ADDR_MAC);
     assert_false(addr_equal(&ends[0]->mac, &ends[1]->mac));
+    link_close(ends[0]);
+    link_close(ends[1]);
+}
+
+static void says_what_is_for_another(void **state)
+{
+    (void)state;
+    struct clock clock = {.virtual = true};
+    struct link *ends[2];
+    struct error err;
+    assert_true(link_open_pair(ends, LINK_ETHERNET, 1500, &clock, &err));
+    uint8_t bytes[60] = {0};
+    const struct {
+        uint8_t mac[6];
+        unsigned flags;
+    } cases[] = {
+        {{0}, 0}, /* becomes its own address */
+        {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 0},
+        {{0x33, 0x33, 0, 0, 0, 1}, 0},
+        {{2, 0, 0, 0, 0, 0x99}, FRAME_NOT_MINE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct frame frame = {.bytes = bytes, .length = sizeof bytes};
+        memcpy(bytes, i ? cases[i].mac : ends[1]->mac.bytes, 6);
+        assert_true(link_send(ends[0], &frame, &err));
+        assert_int_equal(link_recv(ends[1], &frame, &err), 1);
+        assert_int_equal(frame.flags, cases[i].flags);
+    }
     link_close(ends[0]);
     link_close(ends[1]);
 }
@@ -145,7 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_both_ways), cmocka_unit_test(says_when),
         cmocka_unit_test(knows_its_mtu),     cmocka_unit_test(each_end_closes_alone),
-        cmocka_unit_test(is_bounded),
+        cmocka_unit_test(is_bounded),        cmocka_unit_test(says_what_is_for_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
