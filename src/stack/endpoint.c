@@ -247,8 +247,9 @@ void endpoint_neighbour(struct endpoint *endpoint)
     const char *asked = endpoint->hop.kind == ADDR_IP4 ? "ARP" : "neighbour discovery";
     addr_format(&endpoint->hop, hop);
     if (tcp_state(endpoint->tcp) == TCPS_SYN_SENT) {
-        endpoint_fail(endpoint, ERROR_NETWORK, "EHOSTUNREACH", "no answer to %s for %s on %s",
-                      asked, hop, stack->link->iface);
+        const char *iface = stack->link->iface;
+        endpoint_fail(endpoint, ERROR_NETWORK, "EHOSTUNREACH", "no answer to %s for %s%s%s", asked,
+                      hop, iface[0] ? " on " : "", iface);
     } else {
         endpoint->soft = true;
         snprintf(endpoint->soft_error, sizeof endpoint->soft_error, "no answer to %s for %s", asked,
