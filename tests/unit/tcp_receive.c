@@ -219,6 +219,12 @@ static void b8_fin_right_at_the_edge_waits(void **state)
 {
     (void)state;
     struct talk *t = talk_open();
+    give(t, "F. 1:10000 ack 1"); /* the last number inside is still the FIN's */
+    expect(t, ". 1 ack 10001");
+    expect_state(t, TCPS_CLOSE_WAIT);
+    talk_free(t);
+
+    t = talk_open();
     give(t, "F. 1:10001 ack 1");
     expect(t, ". 1 ack 10001");
     expect_state(t, TCPS_ESTABLISHED);
