@@ -1,11 +1,12 @@
 /* text: see text.h. */
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-const char *text_escape(char *out, size_t size, const void *bytes, size_t length)
+static const char *escape(char *out, size_t size, const void *bytes, size_t length, bool doubled)
 {
     const uint8_t *in = bytes;
     size_t used = 0;
@@ -14,7 +15,7 @@ const char *text_escape(char *out, size_t size, const void *bytes, size_t length
     out[0] = '\0';
     for (size_t i = 0; i < length; i++) {
         char piece[5];
-        if (in[i] == '\\')
+        if (doubled && in[i] == '\\')
             snprintf(piece, sizeof piece, "\\\\");
         else if (in[i] >= 0x20 && in[i] <= 0x7e)
             snprintf(piece, sizeof piece, "%c", in[i]);
@@ -31,4 +32,14 @@ const char *text_escape(char *out, size_t size, const void *bytes, size_t length
         used += n;
     }
     return out;
+}
+
+const char *text_escape(char *out, size_t size, const void *bytes, size_t length)
+{
+    return escape(out, size, bytes, length, true);
+}
+
+const char *text_printable(char *out, size_t size, const void *bytes, size_t length)
+{
+    return escape(out, size, bytes, length, false);
 }

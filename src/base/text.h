@@ -9,4 +9,7 @@
  * Returns `out`. */
 const char *text_escape(char *out, size_t size, const void *bytes, size_t length);
 
+/* The same, but a backslash stays one: for a sentence whose foreign parts were escaped before. */
+const char *text_printable(char *out, size_t size, const void *bytes, size_t length);
+
 #endif

@@ -140,9 +140,10 @@ int main(int argc, char **argv)
     struct options options;
     if (argc == 0 || !argv[0])
         return STATUS_USAGE;
-    /* A closed descriptor 0, 1 or 2 would be given to a socket. */
+    /* A closed descriptor 0, 1 or 2 would be given to a socket. What takes its place cannot be
+     * used either, so that output which nobody gets is an error and not a success. */
     for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
             return STATUS_ENVIRONMENT;
     if (!options_read(&options, argc, argv))
         return STATUS_USAGE;
@@ -166,10 +167,7 @@ int main(int argc, char **argv)
     default:
         status = start(&options, argc, argv);
     }
-    if (fflush(stdout) != 0 && status == STATUS_OK) {
-        complain("cannot write to standard output");
-        status = STATUS_FAILED;
-    }
+    status = script_flush(status);
     /* Ended by a signal: the caller must see that. */
     if (script_signal() && script_signal() != SIGALRM) {
         signal(script_signal(), SIG_DFL);

@@ -79,7 +79,7 @@ static bool read_time(int64_t *time, const char *text)
                   : strcmp(end, "m") == 0                 ? 60e9
                                                           : 0;
     if (end == text || errno || unit == 0 || !(value > 0) || value * unit > 9e15 ||
-        strspn(text, "0123456789.") == 0)
+        strspn(text, "0123456789.") != (size_t)(end - text))
         return wrong("--timeout takes a time like 500ms, 2s or 1m, not", text);
     *time = (int64_t)(value * unit);
     if (*time == 0)
@@ -134,7 +134,7 @@ static bool read_command(struct options *options, const char *word)
     char shown[100];
     text_escape(shown, sizeof shown, word, strlen(word));
     fprintf(stderr, "tcplua: no command '%s'%s%s%s; a script's name has a '/' or a '.' in it\n",
-            shown, near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+            shown, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
     return false;
 }
 
@@ -202,6 +202,12 @@ bool options_read(struct options *options, int argc, char **argv)
         return false;
     if (options->command == COMMAND_RUN && options->argc == 0) {
         fprintf(stderr, "tcplua: no script after 'run'\n");
+        return false;
+    }
+    if (options->command != COMMAND_RUN && options->command != COMMAND_HELP && options->argc > 0) {
+        char shown[100];
+        fprintf(stderr, "tcplua: '%s' takes no arguments, and '%s' is one\n", word,
+                text_escape(shown, sizeof shown, options->argv[0], strlen(options->argv[0])));
         return false;
     }
     return true;

@@ -120,9 +120,28 @@ static int text_dofile(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
-/* os.exit: closes the state unless told not to, so that no connection is left hanging. */
+int script_flush(int status)
+{
+    bool written = fflush(stdout) == 0;
+    if ((written && !ferror(stdout)) || status != STATUS_OK)
+        return status;
+    complain("cannot write to standard output%s%s", written ? "" : ": ",
+             written ? "" : strerror(errno));
+    return STATUS_FAILED;
+}
+
+/* os.exit: closes the state unless told not to, so that no connection is left hanging. Success is
+ * not reported where what was printed got lost. */
 static int closing_exit(lua_State *L)
 {
+    bool success = lua_isnoneornil(L, 1) || lua_isboolean(L, 1)
+                       ? lua_isnoneornil(L, 1) || lua_toboolean(L, 1)
+                       : luaL_checkinteger(L, 1) == STATUS_OK;
+    if (success && script_flush(STATUS_OK) != STATUS_OK) {
+        lua_settop(L, 2);
+        lua_pushinteger(L, STATUS_FAILED);
+        lua_replace(L, 1);
+    }
     if (lua_isnoneornil(L, 2)) {
         lua_settop(L, 1);
         lua_pushboolean(L, 1);
@@ -324,7 +343,7 @@ static int handle_error(lua_State *L)
     return 1;
 }
 
-/* Prints several lines, each escaped on its own: an error text may carry a peer's bytes. */
+/* Prints several lines, each made printable on its own: an error text may carry a peer's bytes. */
 static void complain_lines(const char *text, size_t length)
 {
     const char *prefix = "tcplua: ";
@@ -335,7 +354,7 @@ static void complain_lines(const char *text, size_t length)
         size_t tabs = 0;
         while (tabs < n && text[tabs] == '\t')
             tabs++;
-        text_escape(out, sizeof line, text + tabs, n - tabs);
+        text_printable(out, sizeof line, text + tabs, n - tabs);
         fprintf(stderr, "%s%s%s\n", prefix, tabs ? "    " : "", line);
         prefix = "";
         text += end ? n + 1 : n;
@@ -428,11 +447,7 @@ static int run_script(struct script *script, const struct run *run)
         script->status = status_of_error(L);
     }
     lua_settop(L, 0);
-    if (fflush(stdout) != 0 && script->status == STATUS_OK) {
-        complain("cannot write to standard output: %s", strerror(errno));
-        script->status = STATUS_FAILED;
-    }
-    return script->status;
+    return script->status = script_flush(script->status);
 }
 
 /* Raises an error object of kind usage with status 2: there is no script to run. */

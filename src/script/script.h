@@ -47,6 +47,10 @@ int script_run_chunk(struct script *script, const char *chunk, int argc, char **
 int script_run_embedded(struct script *script, const char *name, int argc, char **argv);
 int script_run_module(struct script *script, const char *module, int argc, char **argv);
 
+/* Flushes standard output. Returns `status`, or STATUS_FAILED instead of STATUS_OK when any of what
+ * was printed so far could not be written. */
+int script_flush(int status);
+
 /* Closes the state, and with it every connection, link and guard. */
 void script_free(struct script *script);
 
