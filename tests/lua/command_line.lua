@@ -1,0 +1,420 @@
+--- The program as a user starts it: exit status, standard output and error, and how it ends. Each
+-- row runs it once through the shell. Run without arguments; TCPLUA names the program to try
+-- (default: the one that runs this).
+local t = require "harness"
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+local function output(command)
+  local pipe <close> = io.popen(command)
+  return (pipe:read "a":gsub("\n$", ""))
+end
+
+local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
+
+local PROGRAM = os.getenv "TCPLUA" or output "readlink /proc/$PPID/exe"
+local FOLDER = output "mktemp -d"
+local CLIENT = quote((os.getenv "TCPLUA_SCRIPTS" or "scripts") .. "/sha_client.lua")
+local ROOT = output "id -u" == "0"
+local SANITIZED = os.execute("grep -q __asan_init " .. quote(PROGRAM))
+
+local function path(name) return FOLDER .. "/" .. name end
+
+local function write(name, text)
+  local file = assert(io.open(path(name), "wb"))
+  file:write(text)
+  file:close()
+  return quote(path(name))
+end
+
+local function have(program) return os.execute("command -v " .. program .. " >/dev/null") end
+
+local function seconds() return tonumber(read "/proc/uptime":match "%S+") end
+
+-- Runs a shell command in which $T is the program. Returns {status, out, err, seconds}.
+local function run(command)
+  local begin = seconds()
+  local _, how, status = os.execute(("T=%s; cd %s; { %s\n} >%s 2>%s </dev/null"):format(
+    quote(PROGRAM), ".", command, quote(path "out"), quote(path "err")))
+  return {
+    status = how == "signal" and 128 + status or status, seconds = seconds() - begin,
+    out = read(path "out"), err = read(path "err"),
+  }
+end
+
+-- One run and what must come of it: status, parts of stdout and stderr (a string, a list of them,
+-- or false for nothing at all), and how long it may take.
+local function expect(command, wanted)
+  local got = run(command)
+  local function fail(what)
+    error(("%s: %s\nstatus: %s\nstdout: %s\nstderr: %s"):format(command:sub(1, 200), what,
+      got.status, got.out:sub(1, 500), got.err:sub(1, 1000)), 3)
+  end
+  if got.status ~= wanted.status then fail("wanted status " .. wanted.status) end
+  for _, stream in ipairs { "out", "err" } do
+    local parts = wanted[stream]
+    if parts == false and got[stream] ~= "" then fail("wanted nothing on std" .. stream) end
+    for _, part in ipairs(type(parts) == "table" and parts or { parts or nil }) do
+      if not got[stream]:find(part, 1, true) then
+        fail(("wanted on std%s: %s"):format(stream, part))
+      end
+    end
+  end
+  if wanted.within and got.seconds > wanted.within then
+    fail(("took %.2f s, wanted %.2f"):format(got.seconds, wanted.within))
+  end
+  if got.err:find "[^\n\t -~]" then fail "stderr is not printable" end
+  return got
+end
+
+local function row(name, command, wanted)
+  t.test(name, function() expect(command, wanted) end)
+end
+
+--- Use, right and wrong
+
+local USAGE = { "usage: tcplua", "exit status:" }
+row("J27 --help", "$T --help", { status = 0, out = USAGE, err = false })
+row("J27 -h", "$T -h", { status = 0, out = USAGE, err = false })
+row("J27 help", "$T help", { status = 0, out = USAGE, err = false })
+local VERSIONS = { "tcplua ", "Lua 5.4", "libpcap", "Mbed TLS" }
+row("J27 --version", "$T --version", { status = 0, out = VERSIONS, err = false })
+row("J27 -V", "$T -V", { status = 0, out = VERSIONS, err = false })
+row("J27 no argument", "$T", { status = 2, out = false, err = "no script" })
+row("J27 an unknown option", "$T --bogus x.lua",
+  { status = 2, out = false, err = { "'--bogus'", "tcplua --help" } })
+row("J27 an unknown letter", "$T -Q x.lua", { status = 2, out = false, err = "'-Q'" })
+row("J27 a value is missing", "$T -w", { status = 2, out = false, err = "'-w'" })
+row("J27 a word that is nearly a command", "$T dmeo",
+  { status = 2, out = false, err = { "'dmeo'", "did you mean 'demo'?" } })
+row("J27 a word that is nothing", "$T 'x\27y'", { status = 2, out = false, err = "'x\\x1by'" })
+row("J27 demo takes no argument", "$T demo x", { status = 2, out = false, err = "'demo'" })
+row("J27 -- ends the options", "$T -- ./-x.lua", { status = 2, err = "'./-x.lua'" })
+row("J27 options after the script are the script's", "$T " .. write("args.lua",
+  "print(select('#', ...), arg[0]:match '[^/]+$', ...)") .. " --help -w '' x",
+  { status = 0, out = "4\targs.lua\t--help\t-w\t\tx\n", err = false })
+row("J27 arguments of -e", "$T -e 'print(...)' a b", { status = 0, out = "a\tb\n", err = false })
+row("J27 -- between -e and arguments", "$T -e 'print(...)' -- -v",
+  { status = 0, out = "-v\n", err = false })
+row("J27 standard input as a script", "echo 'print(7, ...)' | $T - x",
+  { status = 0, out = "7\tx\n", err = false })
+row("J27 run takes a name without a dot", "cd " .. quote(FOLDER)
+  .. "; echo 'print(8)' >plain; $T run plain", { status = 0, out = "8\n", err = false })
+row("J27 --timeout wants a time", "for x in x -1 0 '' 1h inf nan 0x10 1e999; do "
+  .. "$T --timeout \"$x\" -e ''; [ $? = 2 ] || exit 1; done", { status = 0, out = false,
+  err = "--timeout takes a time" })
+row("J27 --seed wants a number", "for x in x -1 '' 1.5 99999999999999999999; do "
+  .. "$T --seed \"$x\" -e ''; [ $? = 2 ] || exit 1; done", { status = 0, out = false,
+  err = "--seed takes a whole number" })
+row("J28 an empty argv[0]", "bash -c 'exec -a \"\" \"$0\"' $T", { status = 2, out = false })
+
+--- Scripts that are none
+
+row("K1 a script that is missing", "$T ./none.lua",
+  { status = 2, out = false, err = "cannot run './none.lua': No such file or directory" })
+row("K1 a folder", "$T /", { status = 2, out = false, err = "cannot run '/': it is a directory" })
+row("K1 a name with control characters", "$T \"$(printf './\\033]0;x\\a\\nn\\302\\233.lua')\"",
+  { status = 2, out = false, err = "cannot run './\\x1b]0;x\\x07\\x0an\\xc2\\x9b.lua'" })
+row("K1 an empty script", "$T " .. write("empty.lua", ""), { status = 0, out = false, err = false })
+t.test("K1 a script that may not be read", function()
+  local file = write("secret.lua", "print(1)")
+  os.execute("chmod 755 " .. quote(FOLDER) .. "; chmod 0 " .. file)
+  local nobody = ROOT and "setpriv --reuid 65534 --regid 65534 --clear-groups " or ""
+  if not os.execute(nobody .. quote(PROGRAM) .. " --version >/dev/null 2>&1") then
+    t.skip "nobody cannot start the program"
+  end
+  expect(nobody .. "$T " .. file, { status = 2, out = false, err = "Permission denied" })
+end)
+t.test("K1 a script of 100 MiB", function()
+  local file = assert(io.open(path "large.lua", "wb"))
+  local line = "--" .. ("x"):rep(2 ^ 20 - 3) .. "\n"
+  for _ = 1, 100 do file:write(line) end
+  file:write "print 'end'\n"
+  file:close()
+  expect("$T " .. quote(path "large.lua"), { status = 0, out = "end\n", err = false, within = 10 })
+  os.remove(path "large.lua")
+end)
+row("K2 a syntax error", "$T " .. write("syntax.lua", "x = = 1"),
+  { status = 2, out = false, err = "syntax.lua:1: unexpected symbol near '='" })
+row("K2 a syntax error in -e", "$T -e 'x ='",
+  { status = 2, out = false, err = "(command line):1:" })
+row("K3 a precompiled script", "$T " .. write("binary.lua", "\27Lua\x54\0\x19\x93\r\n\x1a\n"),
+  { status = 2, out = false, err = "binary" })
+
+--- How a script ends
+
+row("K2 a runtime error",
+  "$T " .. write("fails.lua", "local function f() local x = nil + 1 end\nf()"),
+  { status = 1, out = false, err = { "fails.lua:1: attempt to perform arithmetic", "traceback" } })
+row("K2 an error of another type", "$T -e 'error({})'",
+  { status = 1, out = false, err = "error object is a table value" })
+row("K2 an error that is nil", "$T -e 'error(nil)'",
+  { status = 1, out = false, err = "error object is a nil value" })
+row("K2 an error that is a number", "$T -e 'error(7)'",
+  { status = 1, out = false, err = "tcplua: " })
+row("K2 an error whose tostring fails",
+  "$T -e 'error(setmetatable({}, {__tostring = function() error \"again\" end}))'",
+  { status = 1, out = false, err = "again" })
+row("K2 an error whose tostring gives no string",
+  "$T -e 'error(setmetatable({}, {__tostring = function() return {} end}))'",
+  { status = 1, out = false, err = "error object is a table value" })
+row("K2 an error object of kind environment", "$T -e 'error(require \"tcplua.core\".error"
+  .. "{kind = \"environment\", message = \"m\"})'",
+  { status = 4, out = false, err = "tcplua: m\n" })
+row("K2 an error object of kind network", "$T -e 'error(require \"tcplua.core\".error"
+  .. "{kind = \"network\", message = \"m\"})'", { status = 1, out = false, err = "tcplua: m\n" })
+row("K2 an error object without its message", "$T -e 'local e = require \"tcplua.core\".error{}"
+  .. " e.message, e.kind = nil, {} error(e)'",
+  { status = 1, out = false, err = "tcplua: unknown error" })
+row("K2 an endless recursion", "$T -e 'local function f() return 1 + f() end f()'",
+  { status = 1, out = false, err = "stack overflow" })
+row("K2 an error in a task", "$T -e 'local task = require \"tcplua.task\" "
+  .. "task.spawn(function() error \"in a task\" end) task.sleep(1)'",
+  { status = 1, out = false, err = "in a task" })
+row("K16 os.exit gives its status", "$T -e 'os.exit(7)'", { status = 7, out = false, err = false })
+row("K16 os.exit(true), os.exit(false)", "$T -e 'os.exit(true)' && ! $T -e 'os.exit(false)'",
+  { status = 0, out = false, err = false })
+row("K16 os.exit closes what is open", "$T -e 'local x <close> = setmetatable({}, "
+  .. "{__close = function() print \"closed\" end}) os.exit(3)'", { status = 3, out = "closed\n" })
+row("K15 what a script prints is raw", "$T -e 'io.write(\"\\27[2J\\0\\200\")' | od -An -tx1",
+  { status = 0, out = " 1b 5b 32 4a 00 c8\n", err = false })
+row("K15 what the program says is escaped", "$T -e 'error(\"\\27[2J\\200\\r\", 0)'",
+  { status = 1, out = false, err = "\\x1b[2J\\xc8\\x0d" })
+
+--- Scripts that do not end
+
+local function endless(name, chunk)
+  row(name, ("$T --timeout 200ms -e %s"):format(quote(chunk)), { status = 124, out = false,
+    err = "the time limit has passed", within = SANITIZED and 3 or 1.2 })
+end
+endless("K4 an endless loop", "while true do end")
+endless("K5 under pcall", "while true do pcall(function() while true do end end) end")
+endless("K5 under xpcall", "local function h() while true do end end "
+  .. "while true do xpcall(error, h) end")
+endless("K5 in a coroutine", "while true do coroutine.wrap(function() while true do end end)() end")
+endless("K5 in a coroutine under pcall",
+  "while true do pcall(coroutine.wrap(function() while true do end end)) end")
+endless("K5 in a finalizer",
+  "setmetatable({}, {__gc = function() while true do end end}) collectgarbage()")
+endless("K5 in __close",
+  "local x <close> = setmetatable({}, {__close = function() while true do end end})")
+endless("K5 with the hook taken away",
+  "while true do pcall(function() debug.sethook() while true do end end) end")
+endless("K5 in a task", "local task = require 'tcplua.task' "
+  .. "task.spawn(function() while true do pcall(coroutine.yield) end end):join()")
+endless("K6 a pattern that never ends",
+  "string.find(('a'):rep(100000), ('.-'):rep(20) .. 'b')")
+endless("K6 a wait", "require 'tcplua.task'.sleep(1e9)")
+endless("K6 a child", "while true do os.execute 'exec sleep 3 >/dev/null 2>&1' end")
+row("K4 the limit does not hurt who is faster", "$T --timeout 30s -e 'print(1)'",
+  { status = 0, out = "1\n", err = false, within = 3 })
+
+--- Standard output that fails
+
+row("J17 a full disk", "$T -e 'print(1)' >/dev/full",
+  { status = 1, err = "cannot write to standard output" })
+row("J17 a full disk, and os.exit", "$T -e 'print(1) os.exit(0)' >/dev/full",
+  { status = 1, err = "cannot write to standard output" })
+row("J17 a full disk, with a status of one's own", "$T -e 'print(1) os.exit(9)' >/dev/full",
+  { status = 9 })
+row("J17 --help to a full disk", "$T --help >/dev/full",
+  { status = 1, err = "cannot write to standard output" })
+row("J17 nothing printed to a full disk", "$T -e 'x = 1' >/dev/full", { status = 0, err = false })
+row("J17 a closed standard output", "$T -e 'print(1)' >&-",
+  { status = 1, err = "cannot write to standard output" })
+row("J17 all three closed", "$T -e 'x = io.read()' <&- >&- 2>&-", { status = 0 })
+row("J17 a broken pipe", "{ $T -e 'for i = 1, 1e5 do print(i) end'; echo $? >&2; } | head -n 1",
+  { status = 0, out = "1\n", err = "1\n" })
+
+--- Addresses and ports
+
+local function job(name, arguments, wanted, options)
+  row(name, ("$T %s %s %s"):format(options or "", CLIENT, arguments), wanted)
+end
+for _, port in ipairs { "0", "65536", "-1", "80x", "", "0x50", " 80", "99999999999999999999" } do
+  job(("J8 the port '%s'"):format(port), "127.0.0.1 127.0.0.1 " .. quote(port),
+    { status = 2, out = false, err = "'" .. port .. "'" })
+end
+job("J8 a port with control characters", "127.0.0.1 127.0.0.1 " .. quote "\27[2J",
+  { status = 2, out = false, err = "'\\x1b[2J'" })
+job("J7 IPv4 to IPv6", "127.0.0.1 ::1 80", { status = 2, out = false, err = "IPv6" })
+job("J7 IPv6 to IPv4", "::1 127.0.0.1 80", { status = 2, out = false, err = "IPv6" })
+job("J6 an address that is none", "1.2.3 127.0.0.1 80",
+  { status = 2, out = false, err = "'1.2.3'" })
+job("J6 the source 0.0.0.0", "0.0.0.0 127.0.0.1 80", { status = 2, out = false, err = "0.0.0.0" })
+job("J10 a multicast destination", "127.0.0.1 224.0.0.1 80",
+  { status = 2, out = false, err = "224.0.0.1" })
+job("J10 the broadcast address", "127.0.0.1 255.255.255.255 80",
+  { status = 2, out = false, err = "255.255.255.255" })
+job("F14 a link-local address without its zone", "::1 fe80::1 80",
+  { status = 2, out = false, err = "%" })
+job("J27 too few arguments", "127.0.0.1 80", { status = 2, out = false, err = "usage:" })
+job("J27 too many arguments", "a b c d", { status = 2, out = false, err = "usage:" })
+
+--- In the lab
+
+local LAB = run "$T --lab -e ''"
+local KERNEL = LAB.status == 0 and not LAB.err:find "simulated"
+
+local function lab_test(name, f)
+  t.test(name, function()
+    if not KERNEL then t.skip "no namespace to be had here" end
+    f()
+  end)
+end
+local function lab_row(name, command, wanted)
+  lab_test(name, function() expect(command, wanted) end)
+end
+
+row("the job in the lab", "$T --lab " .. CLIENT, { status = 0, out = false })
+lab_row("the job in the lab, to another port, over IPv6",
+  "$T --lab " .. CLIENT .. " 2001:db8::1 2001:db8::2 9123",
+  { status = 0, out = false, err = false })
+row("a wrong answer in the lab", "$T --lab " .. write("wrong.lua", [[
+    local tcp = require "tcplua.tcp"
+    local c <close> = assert(tcp.connect { src = "192.0.2.1", dst = "192.0.2.2", port = 9000 })
+    c:read_line()
+    c:send(("0"):rep(64) .. "\n")
+    c:passive_close()
+  ]]),
+  { status = 1, err = "wrong answer" })
+row("the demo", "$T demo", { status = 0, out = { "S seq 0", "S. seq 0 ack 1", "F. seq 66 ack" } })
+lab_row("the demo draws the server's word", "$T demo",
+  { status = 0, out = "got the right hash of it", err = false })
+t.test("the doctor", function()
+  local got = run "$T doctor"
+  t.equal(got.status == 0 or got.status == 4, true, "status")
+  for _, word in ipairs { "raw IP sockets", "guard", "lab", "libpcap", "scripts can be run" } do
+    t.contains(got.out, word)
+  end
+  for line in got.out:gmatch "[^\n]+" do
+    t.equal(line:find "^ok  %S" or line:find "^no  %S" or line:find "fix: " or
+      line:find "^scripts can be run " and 1, 1, line)
+  end
+end)
+lab_test("-v says every segment and every state", function()
+  local got = expect("$T --lab -v " .. CLIENT, { status = 0, out = false })
+  local wanted = {
+    "^> .*Flags %[S%], seq 0", "^< .*Flags %[S%.%], seq 0, ack 1", "^> .*Flags %[%.%], ack 1",
+    "^< .*Flags %[P%.%], seq 1:", "^> .*Flags %[P%.%]", "^< .*Flags %[F%.%]", "^> .*Flags %[F%.%]",
+  }
+  local at = 1
+  local states = {}
+  for line in got.err:gmatch "[^\n]+" do
+    if not line:find "^[<>*!] " then error("a line that is none: " .. line) end
+    if wanted[at] and line:find(wanted[at]) then at = at + 1 end
+    states[#states + 1] = line:match "^%* %S+ (%u[%u%d-]+) "
+  end
+  if at <= #wanted then error("no line " .. wanted[at] .. " in\n" .. got.err) end
+  t.equal(table.concat(states, " "),
+    "SYN-SENT ESTABLISHED CLOSE-WAIT LAST-ACK CLOSED", "states")
+end)
+lab_row("K16 os.exit with an open connection ends it", "$T --lab -v " .. write("exits.lua", [[
+    local tcp = require "tcplua.tcp"
+    local c <close> = assert(tcp.connect { src = "192.0.2.1", dst = "192.0.2.2", port = 9000 })
+    c:read_line()
+    os.exit(5)
+  ]]) .. " 2>&1 | grep -c '^> .*Flags .[FR]'",
+  { status = 0, out = "1\n", within = 5 })
+job("J9 no route", "192.0.2.1 203.0.113.1 80", { status = 1, err = "203.0.113.1" }, "--lab")
+job("J6 an interface that is missing", "192.0.2.1 192.0.2.2 9000",
+  { status = KERNEL and 4 or 0, err = KERNEL and "nosuch0" or nil }, "--lab -i nosuch0")
+
+-- Every command that reads a capture must find the SYN of the job and both FINs.
+local function read_back(file)
+  for _, command in ipairs { "tcpdump -nr ", "tshark -nr " } do
+    if have(command:match "%S+") then
+      local text = output(command .. quote(path(file)) .. " 2>/dev/null")
+      local _, count = text:gsub("\n", "")
+      t.within(count + 1, 11, 15, command .. "frames")
+      t.contains(text, command:find "tcpdump" and "Flags [S.]" or "[SYN, ACK]")
+    end
+  end
+end
+lab_test("-w FILE.pcap", function()
+  expect("$T --lab -w " .. quote(path "x.pcap") .. " " .. CLIENT, { status = 0, err = false })
+  t.equal(("<I4"):unpack(read(path "x.pcap")) & 0xfffff0ff, 0xa1b2304d & 0xfffff0ff)
+  read_back "x.pcap"
+end)
+lab_test("-w FILE.pcapng", function()
+  expect("$T --lab -w " .. quote(path "x.pcapng") .. " " .. CLIENT, { status = 0, err = false })
+  t.equal(("<I4"):unpack(read(path "x.pcapng")), 0x0a0d0d0a)
+  read_back "x.pcapng"
+end)
+lab_test("-w - has standard output to itself", function()
+  local file = write("talks.lua", "print 'a word' dofile(arg[1])")
+  local script = write("job.lua", "loadfile(" .. ("%q"):format(CLIENT:sub(2, -2))
+    .. ")('192.0.2.1', '192.0.2.2', 9000)")
+  expect(("$T --lab -w - %s %s >%s"):format(file, script, quote(path "y.pcapng")),
+    { status = 0, err = "a word\n" })
+  t.equal(("<I4"):unpack(read(path "y.pcapng")), 0x0a0d0d0a)
+  read_back "y.pcapng"
+end)
+row("-w to a folder that is missing", "$T -w " .. quote(path "none/x.pcap") .. " -e 'print(1)'",
+  { status = 4, out = false, err = { "none/x.pcap", "No such file or directory" } })
+row("-w to a full disk", "$T -w /dev/full -e 'print(1)'",
+  { status = 4, out = false, err = { "/dev/full", "No space left on device" } })
+row("-w to a folder", "$T -w / -e 'print(1)'", { status = 4, out = false, err = "Is a directory" })
+row("-w over a symbolic link", "ln -s x " .. quote(path "link") .. "; $T -w " .. quote(path "link")
+  .. " -e 'print(1)'", { status = 4, out = false, err = "symbolic link" })
+row("-w where nothing can be written", "$T -w /proc/x.pcap -e 'print(1)'",
+  { status = 4, out = false, err = "/proc/x.pcap" })
+
+t.test("J18 few descriptors, little memory", function()
+  local memory = SANITIZED and "-c 0" or "-v 65536" -- a sanitizer reserves terabytes
+  for _, limit in ipairs { "-n 4", "-n 6", "-n 8", "-n 10", "-c 0", memory } do
+    local got = run(("ulimit %s; $T --lab %s"):format(limit, CLIENT))
+    if got.status ~= 0 and got.status ~= 1 and got.status ~= 4 or got.seconds > 5 then
+      error(("ulimit %s: status %d, %s"):format(limit, got.status, got.err), 0)
+    end
+    if got.status ~= 0 then t.contains(got.err, "tcplua: ") end
+  end
+end)
+
+t.test("J4 set-user-ID", function()
+  if not ROOT then t.skip "needs root" end
+  local copy = quote(path "suid")
+  local function as_nobody(program)
+    os.execute(("cp %s %s && chown 65534 %s && chmod 4755 %s"):format(program, copy, copy, copy))
+  end
+  as_nobody "$(command -v id)"
+  if output(copy .. " -u") ~= "65534" then t.skip "no set-user-ID programs here" end
+  as_nobody(quote(PROGRAM))
+  expect(copy .. " -e 'print(1)'", { status = 4, out = false, err = "set-user-ID" })
+end)
+
+lab_test("K17 filters that are too much", function()
+  local script = write("filter.lua", [[
+    local net = require "tcplua.net"
+    local filters = {
+      ("tcp or "):rep(150000) .. "tcp", ("("):rep(10000) .. "tcp" .. (")"):rep(10000),
+      ("("):rep(1000) .. "tcp" .. (")"):rep(1000), ("not "):rep(500) .. "tcp",
+      ("port 1 or "):rep(200) .. "tcp", "host no.such.name.example", "bogus", "tcp[", "\27[2J",
+      "tcp and", ")", "vlan 1 and vlan 2 and vlan 3", "tcp[0xffffffff:4] = 1", "gateway x",
+      "ether host x", "port no-such-service", "portrange 9-1", "net 1.2.3.4/99",
+    }
+    for i, filter in ipairs(filters) do
+      for _, open in ipairs { net.link, net.sniffer } do
+        local link, err = open { filter = filter }
+        if link then
+          link:close()
+        else
+          assert(err.kind == "usage", i .. ": " .. tostring(err))
+          assert(#err.message < 500 and not err.message:find "[^ -~]", err.message)
+        end
+      end
+      if i == 6 then assert(not net.link { filter = filter }) end
+    end
+    assert(not pcall(net.link, { filter = "tcp\0x" }))
+    print "done"
+  ]])
+  expect("$T --lab " .. script, { status = 0, out = "done\n", err = false, within = 20 })
+end)
+
+os.execute("rm -rf " .. quote(FOLDER))
+t.done()
