@@ -122,10 +122,13 @@ bool icmp_read(struct icmp_error *error, const uint8_t *bytes, size_t length)
         size_t header = (size_t)(bytes[0] & 15) * 4, total = get16(bytes + 2);
         if (header < 20 || total > length || total < header + 8 || (get16(bytes + 6) & 0x3fff))
             return false;
-        if (checksum_finish(checksum_add(0, bytes + header, total - header)) != 0)
+        if (checksum_finish(checksum_add(0, bytes, header)) != 0 ||
+            checksum_finish(checksum_add(0, bytes + header, total - header)) != 0)
             return false;
+        struct addr dst = addr_from(ADDR_IP4, bytes + 16);
         error->from = addr_from(ADDR_IP4, bytes + 12);
-        return read_icmp4(error, bytes + header, total - header);
+        return read_icmp4(error, bytes + header, total - header) &&
+               addr_equal(&error->flow.local, &dst);
     }
     if (length >= IP6_HEADER + 8 && bytes[0] >> 4 == 6 && bytes[6] == IPPROTO_ICMP6) {
         size_t said = get16(bytes + 4);
@@ -136,7 +139,7 @@ bool icmp_read(struct icmp_error *error, const uint8_t *bytes, size_t length)
         uint64_t sum = checksum_pseudo(0, &error->from, &dst, IPPROTO_ICMP6, (uint32_t)said);
         if (checksum_finish(checksum_add(sum, bytes + IP6_HEADER, said)) != 0)
             return false;
-        return read_icmp6(error, bytes + IP6_HEADER, said);
+        return read_icmp6(error, bytes + IP6_HEADER, said) && addr_equal(&error->flow.local, &dst);
     }
     return false;
 }

@@ -18,7 +18,8 @@ struct icmp_error {
     const char *text; /* "host unreachable", … */
 };
 
-/* Reads an IP datagram; false if it is no such error, is cut, or quotes no TCP segment. */
+/* Reads an IP datagram; false if it is no such error, is damaged or cut, quotes no TCP segment, or
+ * was sent to another address than that of the quote. */
 bool icmp_read(struct icmp_error *error, const uint8_t *bytes, size_t length);
 
 #endif
