@@ -229,6 +229,22 @@ t.test("D10 data where a FIN was accepted, and beyond: the FIN stays where it wa
   s:succeeded()
 end)
 
+t.test("D10 a second FIN further on, before the first was reached: the first counts", function()
+  t.sim_only()
+  local s = peer.new()
+  s:handshake()
+  for _, seq in ipairs { NEXT, NEXT + 5 } do
+    s:send { flags = "F.", seq = seq, ack = 1 }
+    s:expect { flags = ".", ack = 1 }
+  end
+  s:send { flags = "P.", seq = 1, ack = 1, data = LINE }
+  s:expect { flags = ".", seq = 1, ack = NEXT + 1, len = 0 }
+  s:expect { flags = "P.", seq = 1, ack = NEXT + 1, data = ANSWER }
+  s:expect { flags = "F.", seq = DONE, ack = NEXT + 1 }
+  s:send { flags = ".", seq = NEXT + 1, ack = DONE + 1 }
+  s:succeeded()
+end)
+
 t.test("D10 a FIN before data that is already in does not count", function()
   t.sim_only()
   local s = peer.new()
@@ -354,6 +370,26 @@ t.test("D14 the peer never closes: timed out after 300 s, and it is freed by a r
   s:expect({ flags = "R.", seq = DONE, ack = NEXT, len = 0 }, 400)
   t.within(task.now() - began, 299, 301, "seconds")
   s:failed("ETIMEDOUT", "192.0.2.66:9000 to close")
+end)
+
+t.test("D14 a close that does not come about frees the peer, the script notwithstanding", function()
+  t.sim_only()
+  for _, how in ipairs { "passive_close", "close" } do
+    local err
+    local s = client(function(conn)
+      err = select(2, conn[how](conn, 5))
+      task.sleep(100)
+    end)
+    local began = task.now()
+    if how == "close" then
+      s:expect { flags = "F.", seq = 1 }
+      s:send { flags = ".", seq = 1, ack = 2 }
+    end
+    s:expect { flags = "R.", seq = how == "close" and 2 or 1, ack = 1 }
+    t.within(task.now() - began, 4.99, 5.01, "seconds")
+    t.equal(err.code, "ETIMEDOUT", "code")
+    t.fresh()
+  end
 end)
 
 t.test("D15 a RST in LAST-ACK: success if the answer was acknowledged", function()

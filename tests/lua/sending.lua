@@ -140,6 +140,19 @@ t.test("C3 ACKs that acknowledge nothing do not put off the retransmission (scri
     s:succeeded()
   end)
 
+t.test("C3 the ACK of what was sent twice measures no round trip (Karn)", function()
+  t.sim_only()
+  local s, conn = uploading(text(2000), { mss = 1000 })
+  s:expect { seq = 1, len = 1000 }
+  s:expect { seq = 1001, len = 1000 }
+  s:expect { seq = 1, len = 1000 } -- 0.2 s later
+  s:send { flags = ".", seq = 1, ack = 2001 }
+  s:none(0.01)
+  t.equal(conn():info().srtt, 0, "SRTT, known from the handshake")
+  s:close(1, 2001)
+  s:succeeded()
+end)
+
 t.test("C4 an ACK that covers half the answer: the rest is sent again, and only that", function()
   local s = answered()
   s:send { flags = ".", seq = NEXT, ack = 33 }
@@ -198,6 +211,18 @@ t.test("C5 a window may stay closed for an hour as long as probes are answered",
   s:find { flags = "P.", seq = 1, data = LINE }
   s:close(1, NEXT)
   s:succeeded()
+end)
+
+t.test("C5 a closed window and no answer to any probe: timed out after R2", function()
+  t.sim_only()
+  local s = uploading(LINE, { win = 0 })
+  local began, probes = task.now(), 0
+  while not s.client.done do
+    if s:recv(0.05) then probes = probes + 1 end
+  end
+  t.within(task.now() - began, 179.9, 180.1, "seconds since the window closed")
+  t.within(probes, 5, 15, "probes")
+  s:failed("ETIMEDOUT")
 end)
 
 t.test("C6 a window of one octet at a time: the answer arrives whole", function()
