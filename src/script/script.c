@@ -520,6 +520,7 @@ static int load_module(lua_State *L, const char *module)
     lua_pushstring(L, module);
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "main");
+    lua_remove(L, -2);
     return 1;
 }
 
@@ -540,8 +541,5 @@ int script_run_embedded(struct script *script, const char *name, int argc, char 
 
 int script_run_module(struct script *script, const char *module, int argc, char **argv)
 {
-    /* Once: a second module, like the ladder after the demo, runs when all is over. */
-    const char *prelude = script->prelude;
-    script->prelude = NULL;
-    return run_script(script, &(struct run){prelude, load_module, module, argc, argv});
+    return run_script(script, &(struct run){NULL, load_module, module, argc, argv});
 }

@@ -40,8 +40,8 @@ struct script {
 struct script *script_new(const struct network_options *options, bool secure, struct error *err);
 
 /* Runs a file ("-" is standard input), a chunk of text, an embedded file as if it were one on disk,
- * or a module's function `main(...)`, with arguments argv[0..argc), printing an error to stderr.
- * Returns the status. */
+ * or a module's function `main(...)`, which has no prelude, with arguments argv[0..argc), printing
+ * an error to stderr. Returns the status. */
 int script_run_file(struct script *script, const char *path, int argc, char **argv);
 int script_run_chunk(struct script *script, const char *chunk, int argc, char **argv);
 int script_run_embedded(struct script *script, const char *name, int argc, char **argv);
