@@ -24,7 +24,7 @@ close_in_order() { # FILE NAME
 
 # The same in the capture, read by tcpdump.
 captured_in_order() { # FILE PORT NAME
-    command -v tcpdump >/dev/null || return 0
+    can_dump || return 0
     tcpdump -nr "$1" tcp 2>/dev/null |
         awk -v to="[.]$2:\$" '{ print ($5 ~ to ? "> " : "< ") $0 }' >"$folder/dump"
     close_in_order "$folder/dump" "$3, as captured"

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/hosts.inc"
 
 env --default-signal=INT true 2>/dev/null || skip "no env --default-signal"
-command -v tcpdump >/dev/null || skip "no program tcpdump"
+can_dump || skip "needs tcpdump, and root for it"
 mkdir "$folder/tmp"
 export TMPDIR="$folder/tmp"
 mount -t tmpfs none /dev/shm 2>/dev/null || true
