@@ -407,9 +407,11 @@ static int run_protected(lua_State *L)
 {
     const struct run *run = lua_touserdata(L, 1);
     luaL_checkstack(L, run->argc + 4, "too many arguments");
-    lua_createtable(L, run->argc, 1);
+    lua_createtable(L, run->argc, 2);
     lua_pushstring(L, run->what);
     lua_rawseti(L, -2, 0);
+    lua_pushliteral(L, "tcplua");
+    lua_rawseti(L, -2, -1);
     for (int i = 0; i < run->argc; i++) {
         lua_pushstring(L, run->argv[i]);
         lua_rawseti(L, -2, i + 1);
