@@ -1,7 +1,8 @@
-/* lua_packet: what the bindings of packets and of their options share. */
+/* lua_packet: what the bindings of packets, of their layers and of their options share. */
 #ifndef TCPLUA_SCRIPT_LUA_PACKET_H
 #define TCPLUA_SCRIPT_LUA_PACKET_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "packet/packet.h"
@@ -38,7 +39,22 @@ void set_options(lua_State *L, struct packet *packet, size_t layer, const struct
 /* [-0, +1, m] The options at a field of the layer of the packet at `packet_index`. */
 void push_options(lua_State *L, int packet_index, size_t layer, const struct field *field);
 
-/* [-0, +0, m] Makes the class of options. */
+/* [-0, +0, v] Sets a field of a layer, or the payload, from the value at `index`; nil means as if
+ * it had never been set. */
+void set_field(lua_State *L, struct packet *packet, size_t layer, const struct field *field,
+               int index);
+void set_payload(lua_State *L, struct packet *packet, int index);
+
+/* [-0, +0, m] Appends "tcp.checksum", … to the list on top of the stack: what is pinned. */
+void add_pinned(lua_State *L, const struct packet *packet, size_t layer);
+
+/* [-0, +0, m] Makes a class whose __index finds its methods in upvalue 1 and itself in upvalue 2.
+ */
+void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_Reg *methods,
+                const luaL_Reg *meta);
+
+/* [-0, +0, m] Make the classes of layers and of options. */
+void open_layers(lua_State *L);
 void open_options(lua_State *L);
 
 #endif

@@ -1,0 +1,331 @@
+/* lua_layer: a layer of a packet as a live object: its fields are read and written in the packet's
+ * bytes. */
+#include <string.h>
+
+#include "packet/packet.h"
+#include "script/lua_packet.h"
+#include "script/util.h"
+
+/* [-0, +1, m] The field of the layer object at index 1; nil if the packet is cut off before it. */
+static void push_field(lua_State *L, const struct packet *p, size_t layer, const struct field *f)
+{
+    char text[FIELD_TEXT];
+    size_t length;
+    const uint8_t *bytes;
+    if (!packet_has(p, layer, f)) {
+        lua_pushnil(L);
+        return;
+    }
+    switch (f->kind) {
+    case FIELD_NUMBER:
+    case FIELD_HEX:
+    case FIELD_SEQ:
+        lua_pushinteger(L, (lua_Integer)field_get(f, packet_header(p, layer)));
+        break;
+    case FIELD_FLAGS:
+    case FIELD_MAC:
+    case FIELD_IP4:
+    case FIELD_IP6:
+        lua_pushstring(L, field_format(f, packet_header(p, layer), text));
+        break;
+    case FIELD_BYTES:
+        bytes = packet_bytes(p, layer, f, &length);
+        lua_pushlstring(L, (const char *)bytes, length);
+        break;
+    case FIELD_OPTIONS:
+        lua_getiuservalue(L, 1, 1);
+        push_options(L, lua_gettop(L), layer, f);
+        break;
+    }
+}
+
+/* The words for what a field takes. */
+static const char *wanted(const struct field *f)
+{
+    switch (f->kind) {
+    case FIELD_SEQ:
+        return "an integer";
+    case FIELD_FLAGS:
+        return "a string of flags or a number";
+    case FIELD_MAC:
+        return "a MAC address as a string";
+    case FIELD_IP4:
+        return "an IPv4 address as a string";
+    case FIELD_IP6:
+        return "an IPv6 address as a string";
+    case FIELD_BYTES:
+        return "a string of bytes";
+    default:
+        return "a number";
+    }
+}
+
+static int wrong_type(lua_State *L, const struct proto *proto, const struct field *f, int index)
+{
+    return luaL_error(L, "%s.%s takes %s, not %s", proto->name, f->name, wanted(f),
+                      lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL)
+                                                        : luaL_typename(L, index));
+}
+
+static void set_number(lua_State *L, struct packet *p, size_t layer, const struct field *f,
+                       int index)
+{
+    const struct proto *proto = p->layers[layer].proto;
+    int good;
+    lua_Integer value = lua_tointegerx(L, index, &good);
+    if (lua_isboolean(L, index) && f->width == 1) {
+        value = lua_toboolean(L, index);
+        good = 1;
+    } else if (lua_type(L, index) != LUA_TNUMBER || !good) {
+        wrong_type(L, proto, f, index);
+    }
+    if (f->kind != FIELD_SEQ && (value < 0 || (uint64_t)value > field_max(f)))
+        luaL_error(L, "%s.%s takes a number from 0 to %I, not %I", proto->name, f->name,
+                   (LUAI_UACINT)field_max(f), (LUAI_UACINT)value);
+    packet_set_number(p, layer, f, (uint64_t)value);
+}
+
+/* A string without NUL bytes, which C would take for a shorter one. */
+static void set_text(lua_State *L, struct packet *p, size_t layer, const struct field *f, int index)
+{
+    struct error err;
+    size_t length;
+    if (lua_type(L, index) != LUA_TSTRING)
+        wrong_type(L, p->layers[layer].proto, f, index);
+    const char *text = lua_tolstring(L, index, &length);
+    if (strlen(text) != length)
+        luaL_error(L, "%s.%s takes %s, and this one has a NUL byte in it",
+                   p->layers[layer].proto->name, f->name, wanted(f));
+    if (!packet_set_text(p, layer, f, text, &err))
+        raise_error(L, &err);
+}
+
+static void set_bytes(lua_State *L, struct packet *p, size_t layer, const struct field *f,
+                      int index)
+{
+    struct error err;
+    size_t length;
+    if (lua_type(L, index) != LUA_TSTRING)
+        wrong_type(L, p->layers[layer].proto, f, index);
+    const char *bytes = lua_tolstring(L, index, &length);
+    if (!packet_set_bytes(p, layer, f, bytes, length, &err))
+        raise_error(L, &err);
+}
+
+void set_field(lua_State *L, struct packet *p, size_t layer, const struct field *f, int index)
+{
+    if (!packet_has(p, layer, f))
+        luaL_error(L, "the packet is cut off before %s.%s", p->layers[layer].proto->name, f->name);
+    struct error err;
+    if (lua_isnil(L, index)) { /* as if it had never been set */
+        if (!packet_reset(p, layer, f, &err))
+            raise_error(L, &err);
+        return;
+    }
+    switch (f->kind) {
+    case FIELD_FLAGS:
+        if (lua_type(L, index) == LUA_TSTRING) {
+            set_text(L, p, layer, f, index);
+            break;
+        } /* fall through */
+    case FIELD_NUMBER:
+    case FIELD_HEX:
+    case FIELD_SEQ:
+        set_number(L, p, layer, f, index);
+        break;
+    case FIELD_MAC:
+    case FIELD_IP4:
+    case FIELD_IP6:
+        set_text(L, p, layer, f, index);
+        break;
+    case FIELD_BYTES:
+        set_bytes(L, p, layer, f, index);
+        break;
+    case FIELD_OPTIONS:
+        set_options(L, p, layer, f, index);
+        break;
+    }
+}
+
+void set_payload(lua_State *L, struct packet *p, int index)
+{
+    struct error err;
+    size_t length = 0;
+    const char *bytes = "";
+    if (!lua_isnil(L, index)) {
+        if (lua_type(L, index) != LUA_TSTRING)
+            luaL_error(L, "payload takes a string of bytes, not %s", luaL_typename(L, index));
+        bytes = lua_tolstring(L, index, &length);
+    }
+    if (!packet_set_payload(p, bytes, length, &err))
+        raise_error(L, &err);
+}
+
+/* --- the object -------------------------------------------------------------------------------
+ */
+
+void add_pinned(lua_State *L, const struct packet *p, size_t layer)
+{
+    const struct proto *proto = p->layers[layer].proto;
+    for (size_t i = 0; i < proto->count; i++)
+        if (p->layers[layer].pins >> i & 1) {
+            lua_pushfstring(L, "%s.%s", proto->name, proto->fields[i].name);
+            lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+        }
+}
+
+static struct part *check_layer(lua_State *L)
+{
+    return luaL_checkudata(L, 1, LAYER_CLASS);
+}
+
+static const struct field *check_field(lua_State *L, const struct packet *p, size_t layer,
+                                       int index)
+{
+    const struct proto *proto = p->layers[layer].proto;
+    const struct field *f =
+        lua_type(L, index) == LUA_TSTRING ? proto_field(proto, lua_tostring(L, index)) : NULL;
+    if (!f)
+        luaL_error(L, "%s has no field '%s'", proto->name, luaL_tolstring(L, index, NULL));
+    return f;
+}
+
+/* layer.seq; layer.payload is everything behind its header; methods are in upvalue 1. This is where
+ * scripts spend their time, so the class is compared with upvalue 2, not looked up. */
+static int layer_index(lua_State *L)
+{
+    const struct part *part = lua_touserdata(L, 1);
+    if (!part || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2)))
+        part = check_layer(L);
+    const struct packet *p = part_packet(part);
+    const struct layer *layer = &p->layers[part->layer];
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    const struct field *f = proto_field(layer->proto, name);
+    if (f) {
+        push_field(L, p, part->layer, f);
+        return 1;
+    }
+    if (strcmp(name, "payload") == 0) {
+        uint32_t at = layer->offset + layer->header;
+        lua_pushlstring(L, (const char *)p->bytes + at, layer->end - at);
+        return 1;
+    }
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL)
+        check_field(L, p, part->layer, 2);
+    return 1;
+}
+
+/* layer.seq = 7; nil means as if it had never been set, so that computed fields are computed */
+static int layer_newindex(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    struct packet *p = push_packet_of(L, 1);
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    const struct proto *proto = p->layers[part->layer].proto;
+    if (strcmp(name, "payload") == 0 && !proto_field(proto, name)) {
+        if (part->layer + 1 < p->count)
+            return luaL_error(L, "the payload of %s is made of layers: set their fields",
+                              proto->name);
+        set_payload(L, p, 3);
+    } else {
+        set_field(L, p, part->layer, check_field(L, p, part->layer, 2), 3);
+    }
+    return 0;
+}
+
+/* layer:name() -> "tcp" */
+static int layer_name(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    lua_pushstring(L, part->packet->layers[part->layer].proto->name);
+    return 1;
+}
+
+/* layer:packet() -> the packet it is a layer of */
+static int layer_packet(lua_State *L)
+{
+    check_layer(L);
+    lua_getiuservalue(L, 1, 1);
+    return 1;
+}
+
+/* layer:raw(name) -> the bytes of a field that begins on a byte; layer:raw() -> of the header */
+static int layer_raw(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    lua_settop(L, 2);
+    const struct packet *p = part_packet(part);
+    const struct layer *layer = &p->layers[part->layer];
+    if (lua_isnil(L, 2)) {
+        lua_pushlstring(L, (const char *)p->bytes + layer->offset, layer->header);
+        return 1;
+    }
+    const struct field *f = check_field(L, p, part->layer, 2);
+    size_t length;
+    if (f->bit % 8 != 0 || f->width % 8 != 0)
+        return luaL_argerror(L, 2, "this field is not made of whole bytes");
+    if (!packet_has(p, part->layer, f))
+        return 0;
+    const uint8_t *bytes = packet_bytes(p, part->layer, f, &length);
+    lua_pushlstring(L, (const char *)bytes, length);
+    return 1;
+}
+
+/* layer:pinned() -> {"tcp.checksum"} */
+static int layer_pinned(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    lua_newtable(L);
+    add_pinned(L, part->packet, part->layer);
+    return 1;
+}
+
+/* layer:checksum_ok() -> true | false | nil (none, or not to be known), and "good", "partial" (left
+ * to the network card: not wrong), "bad", "none" or "unknown", and after "bad" the right one */
+static int layer_checksum_ok(lua_State *L)
+{
+    static const char *const words[] = {[SUM_NONE] = "none",
+                                        [SUM_GOOD] = "good",
+                                        [SUM_BAD] = "bad",
+                                        [SUM_PARTIAL] = "partial",
+                                        [SUM_UNKNOWN] = "unknown"};
+    const struct part *part = check_layer(L);
+    uint16_t right;
+    enum packet_sum sum = packet_checksum(part_packet(part), part->layer, &right);
+    if (sum == SUM_NONE || sum == SUM_UNKNOWN)
+        lua_pushnil(L);
+    else
+        lua_pushboolean(L, sum != SUM_BAD);
+    lua_pushstring(L, words[sum]);
+    if (sum != SUM_BAD)
+        return 2;
+    lua_pushinteger(L, right);
+    return 3;
+}
+
+static int layer_tostring(lua_State *L)
+{
+    const struct part *part = check_layer(L);
+    lua_pushfstring(L, "layer %d (%s) of ", (int)part->layer + 1,
+                    part->packet->layers[part->layer].proto->name);
+    lua_getiuservalue(L, 1, 1);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    lua_concat(L, 2);
+    return 1;
+}
+
+void open_layers(lua_State *L)
+{
+    static const luaL_Reg layer_methods[] = {
+        {"name", layer_name},     {"packet", layer_packet},           {"raw", layer_raw},
+        {"pinned", layer_pinned}, {"checksum_ok", layer_checksum_ok}, {NULL, NULL},
+    };
+    static const luaL_Reg layer_meta[] = {
+        {"__newindex", layer_newindex},
+        {"__tostring", layer_tostring},
+        {NULL, NULL},
+    };
+    open_class(L, LAYER_CLASS, layer_index, layer_methods, layer_meta);
+}
