@@ -172,9 +172,8 @@ static void send_all(struct endpoint *endpoint, int64_t now)
         size_t length = segment_write(&segment, stack->frame + 14, sizeof stack->frame - 14);
         if (length == 0 || failed)
             continue;
-        if (!stack_transmit(stack, &endpoint->hop, length, now, &err)) {
+        if (!stack_transmit(stack, &endpoint->hop, length, now, &err))
             failed = true; /* not said once a segment: one reason is enough */
-        }
     }
     if (failed)
         send_failed(endpoint, &err);
@@ -194,11 +193,11 @@ void endpoint_step(struct endpoint *endpoint, int64_t now)
         trace_state(stack->network->trace, tcp_flow(endpoint->tcp), state,
                     clock_wall(&stack->network->clock));
     }
-    endpoint->events |= events;
     if (endpoint->listener) {
         if (events & TCP_EVENT_OPEN) {
+            endpoint->established = true;
             listener_opened(endpoint->listener, endpoint);
-        } else if (state == TCPS_CLOSED && !(endpoint->events & TCP_EVENT_OPEN)) {
+        } else if (state == TCPS_CLOSED && !endpoint->established) {
             listener_lost(endpoint->listener);
             dispose(endpoint);
         }
@@ -216,13 +215,6 @@ void endpoint_serve(struct endpoint *endpoint)
         return;
     endpoint_dirty(endpoint);
     stack_serve(endpoint->stack, clock_now(&endpoint->stack->network->clock));
-}
-
-unsigned endpoint_events(struct endpoint *endpoint)
-{
-    unsigned events = endpoint->events;
-    endpoint->events = 0;
-    return events;
 }
 
 void endpoint_icmp(struct endpoint *endpoint, const struct icmp_error *icmp, int64_t now)
@@ -288,11 +280,8 @@ static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_
         fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a connection");
         return NULL;
     }
-    *endpoint = (struct endpoint){.source.kind = SOURCE_ENDPOINT,
-                                  .stack = stack,
-                                  .tcp = tcp,
-                                  .opened = clock_now(&stack->network->clock),
-                                  .resets = -1};
+    *endpoint =
+        (struct endpoint){.source.kind = SOURCE_ENDPOINT, .stack = stack, .tcp = tcp, .resets = -1};
     size_t i = bucket(flow);
     endpoint->next = stack->buckets[i];
     stack->buckets[i] = endpoint;
@@ -329,10 +318,9 @@ struct endpoint *endpoint_connect(struct network *network, const struct endpoint
     }
     endpoint->guard = guard;
     endpoint->hop = hop;
-    endpoint->local_route = route.local;
     if (stack->host_address && !route.local)
         endpoint->resets = kernel_resets();
-    tcp_connect(endpoint->tcp, endpoint->opened);
+    tcp_connect(endpoint->tcp, clock_now(&network->clock));
     endpoint_serve(endpoint);
     return endpoint;
 }

@@ -21,7 +21,6 @@ void network_close(struct network *network)
         stack_free(network->stacks);
     while (network->taps)
         tap_detach(network->taps);
-    network->ready_first = network->ready_last = NULL;
 }
 
 void source_ready(struct network *network, struct source *source)

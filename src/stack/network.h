@@ -68,8 +68,8 @@ enum poll_result {
 /* A network without stacks; nothing of the host is touched until a connection needs it. */
 void network_init(struct network *network, const struct network_options *options);
 
-/* Ends every connection that is still open with a reset, then closes links, and guards last. The
- * objects stay until they are freed, of no more use. The network can be used again. */
+/* Ends every connection that is still open with a reset, then closes the links. The objects stay
+ * until they are freed, of no more use. The network can be used again. */
 void network_close(struct network *network);
 
 /* The one blocking primitive: works until a source has news or the clock reaches `deadline`. */

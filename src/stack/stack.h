@@ -107,13 +107,11 @@ struct endpoint {
     struct endpoint *next_accept;
     struct addr hop;
     bool dirty;
+    bool established; /* once; of interest to its listener only */
     bool orphan;      /* nobody holds it: free it when it reaches CLOSED */
-    bool local_route; /* the peer is this host */
     bool failed;      /* `error` says why */
     bool soft;        /* `soft_error` is set */
-    unsigned events;  /* TCP_EVENT_… since endpoint_events() */
     enum tcp_state traced;
-    int64_t opened; /* clock */
     int64_t resets; /* kernel_resets() when it began, or -1 */
     struct error error;
     char soft_error[120]; /* the last ICMP error that did not end it */
@@ -140,9 +138,6 @@ void endpoint_free(struct endpoint *endpoint);
 
 /* Something was done to endpoint->tcp (write, read, shutdown, abort): send what follows from it. */
 void endpoint_serve(struct endpoint *endpoint);
-
-/* Events since the last call. */
-unsigned endpoint_events(struct endpoint *endpoint);
 
 /* Why it ended, or NULL if it has not failed. */
 const struct error *endpoint_error(struct endpoint *endpoint);
