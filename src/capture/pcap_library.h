@@ -24,6 +24,7 @@
     X(dump_close)                                                                                  \
     X(dump_flush)                                                                                  \
     X(dump_fopen)                                                                                  \
+    X(fopen_offline_with_tstamp_precision)                                                         \
     X(freecode)                                                                                    \
     X(get_selectable_fd)                                                                           \
     X(geterr)                                                                                      \

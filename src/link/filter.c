@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/text.h"
+#include "capture/capture.h"
 #include "capture/pcap_library.h"
 
 struct filter {
@@ -141,7 +142,7 @@ bool filter_refused(const char *expression, const char *reason, struct error *er
 /* --- programs -----------------------------------------------------------------------------------
  */
 
-struct filter *filter_compile(const char *expression, enum link_medium medium, struct error *err)
+struct filter *filter_compile_linktype(const char *expression, int linktype, struct error *err)
 {
     if (!filter_check(expression, err))
         return NULL;
@@ -154,7 +155,7 @@ struct filter *filter_compile(const char *expression, enum link_medium medium, s
         free(filter);
         return NULL;
     }
-    pcap_t *dead = filter->pcap.open_dead(medium == LINK_IP ? DLT_RAW : DLT_EN10MB, 262144);
+    pcap_t *dead = filter->pcap.open_dead(linktype == CAPTURE_RAW_IP ? DLT_RAW : linktype, 262144);
     bool compiled = dead && filter->pcap.compile(dead, &filter->program, expression, 1,
                                                  PCAP_NETMASK_UNKNOWN) == 0;
     if (!dead)
@@ -168,6 +169,12 @@ struct filter *filter_compile(const char *expression, enum link_medium medium, s
         return NULL;
     }
     return filter;
+}
+
+struct filter *filter_compile(const char *expression, enum link_medium medium, struct error *err)
+{
+    return filter_compile_linktype(expression,
+                                   medium == LINK_IP ? CAPTURE_RAW_IP : CAPTURE_ETHERNET, err);
 }
 
 bool filter_attach(const struct filter *filter, int fd, struct error *err)

@@ -29,6 +29,9 @@ bool filter_refused(const char *expression, const char *reason, struct error *er
  * what libpcap says, and what pcap_library_load() says. */
 struct filter *filter_compile(const char *expression, enum link_medium medium, struct error *err);
 
+/* The same for frames of a link type, by its number in capture files. */
+struct filter *filter_compile_linktype(const char *expression, int linktype, struct error *err);
+
 /* Puts it on a socket, in place of the filter that was there. */
 bool filter_attach(const struct filter *filter, int fd, struct error *err);
 

@@ -66,6 +66,38 @@ static void knows_both_media(void **state)
     filter_free(NULL);
 }
 
+static void knows_other_link_types(void **state)
+{
+    (void)state;
+    static const struct {
+        int linktype;
+        size_t header; /* bytes before the datagram */
+        uint8_t bytes[20];
+    } rows[] = {
+        {0, 4, {2}},                       /* BSD loopback, AF_INET */
+        {101, 0, {0}},                     /* raw IP */
+        {113, 16, {0, 0, 0, 1, [14] = 8}}, /* Linux cooked */
+        {228, 0, {0}},                     /* IPv4 */
+        {276, 20, {8}},                    /* Linux cooked, version 2 */
+    };
+    struct error err;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t frame[60];
+        size_t length = rows[i].header + sizeof syn - 14;
+        memcpy(frame, rows[i].bytes, rows[i].header);
+        memcpy(frame + rows[i].header, syn + 14, sizeof syn - 14);
+        struct filter *yes = filter_compile_linktype("tcp dst port 80", rows[i].linktype, &err);
+        struct filter *no = filter_compile_linktype("tcp dst port 81", rows[i].linktype, &err);
+        assert_true(yes && no);
+        if (!filter_match(yes, frame, length, length) || filter_match(no, frame, length, length))
+            fail_msg("wrong for link type %d", rows[i].linktype);
+        filter_free(yes);
+        filter_free(no);
+    }
+    assert_null(filter_compile_linktype("ether src 02:00:00:00:00:01", 101, &err));
+    assert_string_equal(err.code, "EINVAL");
+}
+
 static void assert_refused(const char *expression, const char *word)
 {
     struct error err;
@@ -148,9 +180,9 @@ static void is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_what_it_says), cmocka_unit_test(knows_both_media),
-        cmocka_unit_test(refuses_names),      cmocka_unit_test(refuses_nonsense),
-        cmocka_unit_test(is_bounded),
+        cmocka_unit_test(takes_what_it_says),     cmocka_unit_test(knows_both_media),
+        cmocka_unit_test(knows_other_link_types), cmocka_unit_test(refuses_names),
+        cmocka_unit_test(refuses_nonsense),       cmocka_unit_test(is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,152 @@
+/* reader: see reader.h. */
+#include "capture/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "capture/capture.h"
+#include "capture/pcap_library.h"
+
+struct reader {
+    struct pcap_library library;
+    pcap_t *pcap; /* owns the file */
+    int64_t count;
+    int state; /* 1: goes on; else what reader_next() returns for good: libpcap would read on */
+    struct error error; /* damage, and this is what it was */
+    char shown[120];    /* the path, escaped */
+};
+
+static bool cannot_read(struct error *err, const char *shown, int cause)
+{
+    return fail(err, ERROR_ENVIRONMENT, errno_name(cause), "cannot read %s: %s", shown,
+                strerror(cause));
+}
+
+static FILE *open_file(const char *path, const char *shown, struct error *err)
+{
+    int fd;
+    bool input = strcmp(path, "-") == 0;
+    do
+        fd = input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                   : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        cannot_read(err, shown, errno);
+    } else if (S_ISDIR(status.st_mode)) {
+        cannot_read(err, shown, EISDIR);
+    } else if (S_ISREG(status.st_mode) && status.st_size == 0) {
+        fail(err, ERROR_ENVIRONMENT, "EOF", "cannot read %s: the file is empty", shown);
+    } else {
+        FILE *file = fdopen(fd, "rb");
+        if (file)
+            return file;
+        cannot_read(err, shown, errno);
+    }
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+struct reader *reader_open(const char *path, struct error *err)
+{
+    char reason[PCAP_ERRBUF_SIZE] = "", why[PCAP_ERRBUF_SIZE];
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (!reader) {
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "no memory for reading a capture file");
+        return NULL;
+    }
+    if (strcmp(path, "-") == 0)
+        snprintf(reader->shown, sizeof reader->shown, "standard input");
+    else
+        text_escape(reader->shown, sizeof reader->shown, path, strlen(path));
+    FILE *file = NULL;
+    if (pcap_library_load(&reader->library, err) && (file = open_file(path, reader->shown, err))) {
+        reader->pcap = reader->library.fopen_offline_with_tstamp_precision(
+            file, PCAP_TSTAMP_PRECISION_NANO, reason);
+        reader->state = 1;
+        if (reader->pcap)
+            return reader;
+        fail(err, ERROR_PROTOCOL, "EPROTO", "%s is no capture file that libpcap can read: %s",
+             reader->shown, text_escape(why, sizeof why, reason, strlen(reason)));
+        fclose(file);
+    }
+    free(reader);
+    return NULL;
+}
+
+int reader_linktype(const struct reader *reader)
+{
+    /* For raw IP the library's own number differs from the one in files. */
+    int linktype = reader->library.datalink(reader->pcap);
+    return linktype == DLT_RAW ? CAPTURE_RAW_IP : linktype;
+}
+
+const char *reader_linktype_name(const struct reader *reader)
+{
+    return reader->library.datalink_val_to_name(reader->library.datalink(reader->pcap));
+}
+
+/* A pcapng file may give any 64-bit number of seconds, a pcap file more than a second of parts. The
+ * seconds of a pcap file are unsigned, 32 bits wide, and libpcap takes them for signed. */
+static int64_t time_of(const struct timeval *stamp)
+{
+    int64_t time, seconds = stamp->tv_sec;
+    if (seconds < 0 && seconds >= INT32_MIN)
+        seconds = (uint32_t)seconds;
+    if (__builtin_mul_overflow(seconds, INT64_C(1000000000), &time) ||
+        __builtin_add_overflow(time, (int64_t)stamp->tv_usec, &time))
+        return INT64_MAX;
+    return time;
+}
+
+static int end(struct reader *reader, struct error *err)
+{
+    if (reader->state < 0 && err)
+        *err = reader->error;
+    return reader->state;
+}
+
+int reader_next(struct reader *reader, struct reading *reading, struct error *err)
+{
+    struct pcap_pkthdr *header;
+    const u_char *bytes;
+    if (reader->state != 1)
+        return end(reader, err);
+    int got = reader->library.next_ex(reader->pcap, &header, &bytes);
+    if (got == PCAP_ERROR_BREAK) {
+        reader->state = 0;
+        return 0;
+    }
+    if (got != 1) {
+        char why[PCAP_ERRBUF_SIZE];
+        const char *reason = reader->library.geterr(reader->pcap);
+        reader->state = -1;
+        fail(&reader->error, ERROR_PROTOCOL, "EPROTO", "%s is damaged behind frame %lld: %s",
+             reader->shown, (long long)reader->count,
+             text_escape(why, sizeof why, reason, strlen(reason)));
+        return end(reader, err);
+    }
+    reader->count++;
+    *reading = (struct reading){
+        .bytes = bytes,
+        .length = header->caplen,
+        .original = header->len > header->caplen ? header->len : header->caplen,
+        .time = time_of(&header->ts),
+    };
+    return 1;
+}
+
+void reader_close(struct reader *reader)
+{
+    if (!reader)
+        return;
+    reader->library.close(reader->pcap);
+    free(reader);
+}
