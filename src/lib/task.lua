@@ -80,8 +80,9 @@ end
 local function resume(me)
   local before = current
   current = me
-  finish(me, coroutine.resume(me.thread, table.unpack(me.arguments or {})))
-  me.arguments = nil
+  local arguments = me.arguments
+  me.arguments = table.pack() -- those of the first time only
+  finish(me, coroutine.resume(me.thread, table.unpack(arguments, 1, arguments.n)))
   current = before
 end
 
@@ -167,7 +168,7 @@ end
 
 --- Starts `f(...)` as a task: it runs when the caller next waits.
 function task.spawn(f, ...)
-  local me = setmetatable({ thread = coroutine.create(f), arguments = { ... } }, task)
+  local me = setmetatable({ thread = coroutine.create(f), arguments = table.pack(...) }, task)
   ready[#ready + 1] = me
   return me
 end
