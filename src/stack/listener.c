@@ -8,6 +8,8 @@
 struct listener *listener_open(struct network *network, const struct endpoint_options *options,
                                uint32_t backlog, struct error *err)
 {
+    if (!addresses_fit(&options->src, NULL, err))
+        return NULL;
     struct stack *stack = stack_for(network, &options->src, NULL, err);
     if (!stack)
         return NULL;

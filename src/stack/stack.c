@@ -149,21 +149,25 @@ bool network_source(struct network *network, const struct addr *dst, struct addr
     return true;
 }
 
+static bool one_host(const char *what, const struct addr *addr, struct error *err)
+{
+    char text[ADDR_TEXT];
+    if (!addr_is_multicast(addr) && !addr_is_broadcast(addr) && !addr_is_zero(addr))
+        return true;
+    return fail(err, ERROR_USAGE, "EINVAL", "%s %s is not the address of one host", what,
+                addr_format(addr, text));
+}
+
 bool addresses_fit(const struct addr *src, const struct addr *dst, struct error *err)
 {
     char s[ADDR_TEXT], d[ADDR_TEXT];
-    addr_format(src, s);
-    addr_format(dst, d);
-    if (src->kind != dst->kind)
+    if (dst && src->kind != dst->kind)
         return fail(err, ERROR_USAGE, "EAFNOSUPPORT",
                     "source %s and destination %s are not of one family; take two IPv4 or two IPv6 "
                     "addresses",
-                    s, d);
-    if (addr_is_multicast(src) || addr_is_broadcast(src) || addr_is_zero(src))
-        return fail(err, ERROR_USAGE, "EINVAL", "source %s is not the address of one host", s);
-    if (addr_is_multicast(dst) || addr_is_broadcast(dst) || addr_is_zero(dst))
-        return fail(err, ERROR_USAGE, "EINVAL", "destination %s is not the address of one host", d);
-    return true;
+                    addr_format(src, s), addr_format(dst, d));
+    return one_host(dst ? "source" : "address", src, err) &&
+           (!dst || one_host("destination", dst, err));
 }
 
 void stack_free(struct stack *stack)

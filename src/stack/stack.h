@@ -66,7 +66,8 @@ struct stack *stack_attach(struct network *network, struct link *link, const str
 bool network_source(struct network *network, const struct addr *dst, struct addr *src,
                     struct error *err);
 
-/* Whether a datagram can go from `src` to `dst`: one family, each the address of one host. */
+/* Whether a connection can be from `src` to `dst` (NULL: to anybody): one family, each the address
+ * of one host. */
 bool addresses_fit(const struct addr *src, const struct addr *dst, struct error *err);
 
 /* Resets every connection, then frees all. */
