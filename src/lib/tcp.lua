@@ -82,7 +82,7 @@ function tcp.connect(options)
   return self
 end
 
---- Takes connections in. Fields: addr, port, backlog (128), and those of connect.
+--- Takes connections in. Fields: addr, port, backlog (128), and from mss on those of connect.
 function tcp.listen(options)
   local self, err = core.listen(check.options(options))
   if not self then err.op = "listen" end

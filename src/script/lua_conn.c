@@ -37,16 +37,13 @@ static struct conn *push_closed(lua_State *L)
     return conn;
 }
 
-static const char *const option_names[] = {
-    "src", "dst",          "port",      "sport",   "mss",     "sndbuf", "rcvbuf", "ttl",
-    "tos", "user_timeout", "time_wait", "timeout", "backlog", "addr",   NULL};
+#define SHARED_OPTIONS "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait"
 
 /* Options that connect and listen share; seconds become nanoseconds. */
 static bool read_options(lua_State *L, int index, struct endpoint_options *options,
                          struct error *err)
 {
     lua_Integer mss = 0, sndbuf = 0, rcvbuf = 0, ttl = 0, tos = 0;
-    check_fields(L, index, option_names);
     if (!field_range(L, index, "mss", 64, 65495, &mss, err) ||
         !field_range(L, index, "sndbuf", 1, 1 << 30, &sndbuf, err) ||
         !field_range(L, index, "rcvbuf", 1, 1 << 30, &rcvbuf, err) ||
@@ -73,9 +70,12 @@ static bool missing(struct error *err, const char *what)
 /* connect{dst=, port=, src=, sport=, …} -> conn | nil, error */
 static int core_connect(lua_State *L)
 {
+    static const char *const names[] = {"src",     "dst",          "port", "sport",
+                                        "timeout", SHARED_OPTIONS, NULL};
     struct endpoint_options options = {.sport = 0};
     struct error err;
     lua_settop(L, 1);
+    check_fields(L, 1, names);
     bool good = read_options(L, 1, &options, &err) && field_addr(L, 1, "src", &options.src, &err) &&
                 field_addr(L, 1, "dst", &options.dst, &err) &&
                 field_port(L, 1, "port", &options.dport, &err) &&
@@ -302,10 +302,12 @@ static struct listener *check_listener(lua_State *L)
 /* listen{addr=, port=, backlog=, …} -> listener | nil, error */
 static int core_listen(lua_State *L)
 {
+    static const char *const names[] = {"addr", "port", "backlog", SHARED_OPTIONS, NULL};
     struct endpoint_options options = {.sport = 0};
     struct error err;
     lua_Integer backlog = 128;
     lua_settop(L, 1);
+    check_fields(L, 1, names);
     bool good = read_options(L, 1, &options, &err) &&
                 field_addr(L, 1, "addr", &options.src, &err) &&
                 field_port(L, 1, "port", &options.sport, &err) &&

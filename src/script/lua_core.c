@@ -64,11 +64,12 @@ static int core_work(lua_State *L)
     return 0;
 }
 
-/* simulate(): a virtual clock from here on; raises once there is a stack on it */
+/* simulate(): a virtual clock from here on; raises once there is a stack or a link on the other */
 static int core_simulate(lua_State *L)
 {
     struct network *network = the_network(L);
-    luaL_argcheck(L, !network->stacks, 1, "a network that is in use cannot become virtual");
+    if (network->stacks || network->taps)
+        return luaL_error(L, "a network that is in use cannot become virtual");
     network->clock = (struct clock){.virtual = true, .now = NS_PER_S};
     return 0;
 }
@@ -197,6 +198,5 @@ const luaL_Reg core_modules[] = {
     {"tcplua.core", luaopen_tcplua_core},
     {"tcplua.hash", luaopen_tcplua_hash},
     {"tcplua.packet.core", luaopen_tcplua_packet_core},
-    {"tcplua.host", luaopen_tcplua_host},
     {NULL, NULL},
 };

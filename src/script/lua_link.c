@@ -29,16 +29,20 @@ static struct linking *push_closed(lua_State *L)
     return linking;
 }
 
-/* Puts `link` into the object on top of the stack. */
-static int fill(lua_State *L, struct linking *linking, struct link *link, struct error *err)
+/* [-0, +0, -] Gives `link`, or NULL with `err`, to the object. */
+static bool hold(lua_State *L, struct linking *linking, struct link *link, struct error *err)
 {
     if (!link)
-        return push_failure(L, err);
+        return false;
     linking->tap = tap_new(the_network(L), link);
-    if (!linking->tap) {
-        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a link");
+    return linking->tap || fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a link");
+}
+
+/* The same for the object on top of the stack, which is what the caller returns. */
+static int fill(lua_State *L, struct linking *linking, struct link *link, struct error *err)
+{
+    if (!hold(L, linking, link, err))
         return push_failure(L, err);
-    }
     remember_source(L, &linking->tap->source, -1);
     return 1;
 }
@@ -107,7 +111,7 @@ static int core_pair(lua_State *L)
     struct error err;
     struct link *ends[2];
     struct network *network = the_network(L);
-    lua_Integer mtu = 1500;
+    lua_Integer mtu = 1500, seed = 1;
     if (lua_isnoneornil(L, 1)) {
         lua_settop(L, 0);
         lua_newtable(L);
@@ -117,31 +121,27 @@ static int core_pair(lua_State *L)
     const char *medium = field_string(L, 1, "medium", "ip");
     luaL_argcheck(L, strcmp(medium, "ip") == 0 || strcmp(medium, "eth") == 0, 1,
                   "medium is neither 'ip' nor 'eth'");
-    struct fault fault = {.seed = (uint64_t)field_number(L, 1, "seed", 1),
+    if (!field_range(L, 1, "mtu", 68, 65535, &mtu, &err) ||
+        !field_range(L, 1, "seed", LUA_MININTEGER, LUA_MAXINTEGER, &seed, &err))
+        return push_failure(L, &err);
+    struct fault fault = {.seed = (uint64_t)seed,
                           .loss = probability(L, "loss"),
                           .duplicate = probability(L, "duplicate"),
                           .reorder = probability(L, "reorder"),
                           .corrupt = probability(L, "corrupt"),
                           .delay = to_ns(field_number(L, 1, "delay", 0)),
                           .jitter = to_ns(field_number(L, 1, "jitter", 0))};
-    if (!field_range(L, 1, "mtu", 68, 65535, &mtu, &err))
-        return push_failure(L, &err);
     struct linking *first = push_closed(L), *second = push_closed(L);
     if (!link_open_pair(ends, strcmp(medium, "eth") == 0 ? LINK_ETHERNET : LINK_IP, (uint32_t)mtu,
                         &network->clock, &err))
         return push_failure(L, &err);
-    struct linking *objects[2] = {first, second};
-    for (size_t i = 0; i < 2; i++) {
-        ends[i] = link_fault(ends[i], &fault, &network->clock, &err);
-        fault.seed ^= UINT64_C(0x5bd1e995a5a5a5a5); /* each way has its own luck */
-        objects[i]->tap = ends[i] ? tap_new(network, ends[i]) : NULL;
-        if (!objects[i]->tap) {
-            if (i == 0)
-                link_close(ends[1]);
-            fail(&err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a pair of links");
-            return push_failure(L, &err);
-        }
+    if (!hold(L, first, link_fault(ends[0], &fault, &network->clock, &err), &err)) {
+        link_close(ends[1]);
+        return push_failure(L, &err);
     }
+    fault.seed ^= UINT64_C(0x5bd1e995a5a5a5a5); /* each way has its own luck */
+    if (!hold(L, second, link_fault(ends[1], &fault, &network->clock, &err), &err))
+        return push_failure(L, &err);
     remember_source(L, &first->tap->source, 2);
     remember_source(L, &second->tap->source, 3);
     return 2;
@@ -157,7 +157,7 @@ static int core_attach(lua_State *L)
     struct error err;
     struct addr local;
     bool named = !lua_isnoneornil(L, 2);
-    if (named && !addr_parse(&local, luaL_checkstring(L, 2), "address", &err))
+    if (named && !parse_ip(&local, luaL_checkstring(L, 2), "address", &err))
         return push_failure(L, &err);
     struct link *link = tap_release(tap);
     linking->tap = NULL;

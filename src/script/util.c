@@ -97,6 +97,14 @@ static int wrong_type(lua_State *L, const char *name, const char *wanted)
     return luaL_error(L, "option '%s': %s expected, got %s", name, wanted, luaL_typename(L, -1));
 }
 
+bool parse_ip(struct addr *addr, const char *text, const char *what, struct error *err)
+{
+    return addr_parse(addr, text, what, err) &&
+           (addr->kind != ADDR_MAC ||
+            fail(err, ERROR_USAGE, "EINVAL", "%s '%s' is a MAC address, not an IP address", what,
+                 text));
+}
+
 bool field_addr(lua_State *L, int index, const char *name, struct addr *addr, struct error *err)
 {
     bool good = true;
@@ -110,7 +118,7 @@ bool field_addr(lua_State *L, int index, const char *name, struct addr *addr, st
             good = fail(err, ERROR_USAGE, "EINVAL", "%s '%s' is not an IP address", name,
                         text_escape(shown, sizeof shown, text, length));
         } else {
-            good = addr_parse(addr, text, name, err);
+            good = parse_ip(addr, text, name, err);
         }
     }
     lua_pop(L, 1);

@@ -33,6 +33,9 @@ void new_class(lua_State *L, const char *name, const luaL_Reg *methods, const lu
  * naming the field. */
 void check_fields(lua_State *L, int index, const char *const *names);
 
+/* Reads an IP address: addr_parse() without MAC addresses. */
+bool parse_ip(struct addr *addr, const char *text, const char *what, struct error *err);
+
 /* Fields of the table at `index`. A value of the wrong Lua type raises, naming the field; a string
  * or number that means nothing gives false with `err` (kind usage). An absent field leaves the
  * target as it is. */
