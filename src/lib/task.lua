@@ -16,6 +16,8 @@ task.__index = task
 
 local NOTICE = 2        -- seconds after which a person at a terminal is told what is awaited
 
+local NONE = table.pack()
+
 local main = {}         -- what the main chunk waits for, kept like a task
 local current           -- the task that runs, nil in the main chunk
 local waiting = {}      -- set of the tasks that wait
@@ -81,7 +83,7 @@ local function resume(me)
   local before = current
   current = me
   local arguments = me.arguments
-  me.arguments = table.pack() -- those of the first time only
+  me.arguments = NONE -- they are for the first time
   finish(me, coroutine.resume(me.thread, table.unpack(arguments, 1, arguments.n)))
   current = before
 end
@@ -176,6 +178,7 @@ end
 --- Waits until the task has ended, and returns what it returned; its error is raised here.
 -- With `timeout` (seconds) it gives nil and an error of code ETIMEDOUT when that has passed.
 function task:join(timeout)
+  if self == current then error("a task cannot wait for its own end", 2) end
   local deadline = core.now() + check.seconds("timeout", timeout, math.huge)
   while not self.done do
     if not task.wait(self, deadline, "a task to end") and not self.done then
@@ -190,6 +193,7 @@ end
 --- Ends a task where it waits; what it holds in `<close>` variables is closed.
 function task:cancel()
   if self.done then return end
+  if self == current then error("a task cannot cancel itself; it ends when it returns", 2) end
   unwatch(self)
   waiting[self] = nil
   for i = #ready, 1, -1 do
