@@ -98,25 +98,62 @@ static bool note(struct capture_writer *writer, const struct error *failure, str
     return false;
 }
 
-bool capture_write(struct capture_writer *writer, int linktype, const char *iface, int64_t time,
-                   const uint8_t *bytes, size_t length, size_t original, bool sent,
-                   const char *comment, struct error *err)
+/* Writes what was made; a failure is kept. */
+static bool commit(struct capture_writer *writer, bool made, struct error *failure,
+                   struct error *err)
+{
+    return flush(writer, made, failure) || note(writer, failure, err);
+}
+
+bool capture_write(struct capture_writer *writer, const struct capture_frame *frame,
+                   struct error *err)
 {
     if (writer->failed)
         return true;
-    const struct capture_frame frame = {
-        .linktype = linktype,
-        .iface = iface ? iface : "",
-        .time = time,
-        .bytes = bytes,
-        .length = length,
-        .original = original > length ? original : length,
-        .sent = sent,
-        .comment = comment,
-    };
+    struct capture_frame whole = *frame;
+    if (!whole.iface)
+        whole.iface = "";
+    if (whole.original < whole.length)
+        whole.original = whole.length;
     struct error failure;
-    bool made = writer->format->frame(writer->state, &writer->buffer, &frame, &failure);
-    return flush(writer, made, &failure) || note(writer, &failure, err);
+    bool made = writer->format->frame(writer->state, &writer->buffer, &whole, &failure);
+    return commit(writer, made, &failure, err);
+}
+
+bool capture_describe(struct capture_writer *writer, int linktype, const char *iface,
+                      const struct capture_interface *interface, struct error *err)
+{
+    if (writer->failed || !writer->format->describe)
+        return true;
+    struct error failure;
+    if (!writer->format->describe(writer->state, &writer->buffer, linktype, iface, interface,
+                                  err ? err : &failure))
+        return false; /* nothing was made, and nothing is broken */
+    return commit(writer, true, &failure, err);
+}
+
+bool capture_name(struct capture_writer *writer, const struct addr *address, const char *name,
+                  struct error *err)
+{
+    size_t length = strlen(name);
+    if (length == 0 || length > 255)
+        return fail(err, ERROR_USAGE, "EINVAL",
+                    "a name for an address has 1 to 255 bytes, and this one has %zu", length);
+    if (writer->failed || !writer->format->name)
+        return true;
+    struct error failure;
+    writer->format->name(writer->state, &writer->buffer, address, name);
+    return commit(writer, true, &failure, err);
+}
+
+void capture_drops(struct capture_writer *writer, int linktype, const char *iface, uint64_t drops)
+{
+    if (writer->failed || !writer->format->drops)
+        return;
+    struct error failure;
+    bool made =
+        writer->format->drops(writer->state, &writer->buffer, linktype, iface, drops, &failure);
+    commit(writer, made, &failure, NULL);
 }
 
 const struct error *capture_failure(const struct capture_writer *writer)
@@ -129,8 +166,7 @@ bool capture_close(struct capture_writer *writer, struct error *err)
     struct error failure;
     if (!writer->failed) {
         bool made = writer->format->end(writer->state, &writer->buffer, &failure);
-        if (!flush(writer, made, &failure))
-            note(writer, &failure, NULL);
+        commit(writer, made, &failure, NULL);
     }
     if (!output_close(&writer->output, &failure) && !writer->failed)
         note(writer, &failure, NULL);

@@ -1,7 +1,8 @@
 /* capture: files of frames, written for people who open them in Wireshark.
  *
  * pcap goes through libpcap; pcapng through our own writer (libpcap has none), which adds what the
- * old format cannot say: direction, interface names, a comment for a packet, the command line. */
+ * old format cannot say, and silently leaves out: direction, interfaces, comments on packets, names
+ * of addresses, drop counters, the command line. */
 #ifndef TCPLUA_CAPTURE_CAPTURE_H
 #define TCPLUA_CAPTURE_CAPTURE_H
 
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/error.h"
 
 enum capture_format { CAPTURE_PCAPNG, CAPTURE_PCAP };
@@ -29,12 +31,43 @@ struct capture_writer *capture_create(const char *path, enum capture_format form
                                       const char *application, const char *comment,
                                       struct error *err);
 
-/* One frame, flushed, so that a file is whole up to the last frame at any moment. `iface` may be
- * "". `sent` is the direction. `comment` may be NULL. False with `err` on the first failure; after
- * it, calls do nothing and return true: one warning, and the job goes on. */
-bool capture_write(struct capture_writer *writer, int linktype, const char *iface, int64_t time,
-                   const uint8_t *bytes, size_t length, size_t original, bool sent,
-                   const char *comment, struct error *err);
+enum capture_direction { CAPTURE_UNKNOWN, CAPTURE_RECEIVED, CAPTURE_SENT };
+
+struct capture_frame {
+    int linktype;
+    const char *iface; /* NULL: "" */
+    int64_t time;      /* nanoseconds since 1970 */
+    const uint8_t *bytes;
+    size_t length, original;
+    enum capture_direction direction;
+    const char *const *comments; /* the list ends with NULL; NULL: none */
+};
+
+/* One frame, flushed, so that a file is whole up to the last frame at any moment. An interface,
+ * that is a name and a link type, is described in the file when its first frame comes. False with
+ * `err` on the first failure; after it, calls do nothing and return true: one warning, and the job
+ * goes on. */
+bool capture_write(struct capture_writer *writer, const struct capture_frame *frame,
+                   struct error *err);
+
+/* What may be said of an interface; each may be NULL. */
+struct capture_interface {
+    const char *description, *filter, *os;
+};
+
+/* Describes an interface before its first frame. Errors: usage, EEXIST if it is in the file
+ * already; and those of capture_write(). */
+bool capture_describe(struct capture_writer *writer, int linktype, const char *iface,
+                      const struct capture_interface *interface, struct error *err);
+
+/* Puts a name for an IP address into the file, which Wireshark shows on demand ("Resolve network
+ * addresses"). Errors: usage, EINVAL, for an empty name or one of more than 255 bytes. */
+bool capture_name(struct capture_writer *writer, const struct addr *address, const char *name,
+                  struct error *err);
+
+/* Frames of an interface that are not here because the kernel dropped them, added to those said
+ * before; written when the file is closed. */
+void capture_drops(struct capture_writer *writer, int linktype, const char *iface, uint64_t drops);
 
 /* The first failure, or NULL. */
 const struct error *capture_failure(const struct capture_writer *writer);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "capture/capture.h"
 
 /* Bytes that grow. `failed` is set when there was no memory, and appending goes on to do nothing:
  * one question at the end is enough. */
@@ -20,21 +20,18 @@ struct buffer {
 /* Room for `length` bytes at the end, zeroed, or NULL. */
 uint8_t *buffer_add(struct buffer *buffer, size_t length);
 
-struct capture_frame {
-    int linktype;
-    const char *iface; /* never NULL */
-    int64_t time;
-    const uint8_t *bytes;
-    size_t length, original;
-    bool sent;
-    const char *comment; /* or NULL */
-};
-
 struct format_ops {
     /* The format's own state, and what the file begins with; NULL with `err`. */
     void *(*begin)(struct buffer *out, const char *application, const char *comment,
                    struct error *err);
+    /* frame->iface is never NULL. */
     bool (*frame)(void *state, struct buffer *out, const struct capture_frame *frame,
+                  struct error *err);
+    /* NULL: the format has no place for it. */
+    bool (*describe)(void *state, struct buffer *out, int linktype, const char *iface,
+                     const struct capture_interface *interface, struct error *err);
+    void (*name)(void *state, struct buffer *out, const struct addr *address, const char *name);
+    bool (*drops)(void *state, struct buffer *out, int linktype, const char *iface, uint64_t drops,
                   struct error *err);
     bool (*end)(void *state, struct buffer *out, struct error *err); /* the file is to be closed */
     void (*free)(void *state);

@@ -3,15 +3,23 @@
  *     type | length | body, padded to 4 | options | length again
  *
  * A file is one section header, and from then on an interface block before the first frame of each
- * interface and an enhanced packet block for each frame. Times count nanoseconds. */
+ * interface, an enhanced packet block for each frame, name resolution blocks between them, and at
+ * the end the statistics of interfaces that have some. Times count nanoseconds. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/text.h"
 #include "capture/format.h"
 
-enum { SECTION_HEADER = 0x0a0d0d0a, INTERFACE = 1, ENHANCED_PACKET = 6 };
+enum {
+    SECTION_HEADER = 0x0a0d0d0a,
+    INTERFACE = 1,
+    NAME_RESOLUTION = 4,
+    STATISTICS = 5,
+    ENHANCED_PACKET = 6,
+};
 
 enum {
     OPTION_END = 0,
@@ -19,17 +27,25 @@ enum {
     OPTION_IFACE_NAME = 2,
     OPTION_PACKET_FLAGS = 2,
     OPTION_OS = 3,
+    OPTION_IFACE_DESCRIPTION = 3,
     OPTION_APPLICATION = 4,
+    OPTION_DROPPED = 5, /* of statistics */
+    OPTION_DELIVERED = 8,
     OPTION_TIME_RESOLUTION = 9,
+    OPTION_IFACE_FILTER = 11,
+    OPTION_IFACE_OS = 12,
 };
 
-enum { INBOUND = 1, OUTBOUND = 2 }; /* the lowest bits of the packet flags */
+enum { NAME_END, NAME_IP4, NAME_IP6 }; /* records of a name resolution block */
 
 #define OPTION_MAX 65532 /* the longest text whose padded length 16 bits can say */
 
 struct interface {
     int linktype;
-    char name[16];
+    char *name;
+    uint64_t frames, drops;
+    int64_t last;   /* time of the latest frame */
+    bool has_drops; /* somebody counted them */
 };
 
 struct pcapng {
@@ -77,6 +93,21 @@ static void add_text(struct buffer *out, uint32_t code, const char *text)
         add_option(out, code, text, length);
 }
 
+static void add_count(struct buffer *out, uint32_t code, uint64_t count)
+{
+    add16(out, code);
+    add16(out, 8);
+    add32(out, (uint32_t)count);
+    add32(out, (uint32_t)(count >> 32));
+}
+
+static void add_time(struct buffer *out, int64_t time)
+{
+    uint64_t stamp = time > 0 ? (uint64_t)time : 0;
+    add32(out, (uint32_t)(stamp >> 32));
+    add32(out, (uint32_t)stamp);
+}
+
 static size_t block_begin(struct buffer *out, uint32_t type)
 {
     size_t start = out->length;
@@ -120,64 +151,157 @@ static void *pcapng_begin(struct buffer *out, const char *application, const cha
     return self;
 }
 
-/* The number of the frame's interface, described in the file the first time it is met. */
-static bool find_interface(struct pcapng *self, struct buffer *out,
-                           const struct capture_frame *frame, uint32_t *number, struct error *err)
+static struct interface *find_interface(struct pcapng *self, int linktype, const char *name)
 {
-    struct interface wanted = {.linktype = frame->linktype};
-    snprintf(wanted.name, sizeof wanted.name, "%s", frame->iface);
-    for (*number = 0; *number < self->count; ++*number)
-        if (self->interfaces[*number].linktype == wanted.linktype &&
-            strcmp(self->interfaces[*number].name, wanted.name) == 0)
-            return true;
-    struct interface *grown = realloc(self->interfaces, (self->count + 1) * sizeof *grown);
-    if (!grown)
-        return fail(err, ERROR_ENVIRONMENT, "ENOMEM", "no memory for another interface");
-    self->interfaces = grown;
-    self->interfaces[self->count++] = wanted;
+    for (size_t i = 0; i < self->count; i++)
+        if (self->interfaces[i].linktype == linktype && strcmp(self->interfaces[i].name, name) == 0)
+            return &self->interfaces[i];
+    return NULL;
+}
+
+/* Describes an interface in the file. NULL with `err` if there is no memory. */
+static struct interface *add_interface(struct pcapng *self, struct buffer *out, int linktype,
+                                       const char *name, const struct capture_interface *more,
+                                       struct error *err)
+{
+    struct interface *grown =
+        realloc(self->interfaces, (self->count + 1) * sizeof *self->interfaces);
+    if (grown)
+        self->interfaces = grown;
+    char *kept = strdup(name);
+    if (!grown || !kept) {
+        free(kept);
+        fail(err, ERROR_ENVIRONMENT, "ENOMEM", "no memory for another interface");
+        return NULL;
+    }
+    struct interface *added = &self->interfaces[self->count++];
+    *added = (struct interface){.linktype = linktype, .name = kept};
 
     const uint8_t nanoseconds = 9;
     size_t block = block_begin(out, INTERFACE);
-    add16(out, (uint32_t)wanted.linktype);
+    add16(out, (uint32_t)linktype);
     add16(out, 0);
     add32(out, 0); /* no limit to a frame's length */
-    add_text(out, OPTION_IFACE_NAME, wanted.name);
+    add_text(out, OPTION_IFACE_NAME, name);
+    add_text(out, OPTION_IFACE_DESCRIPTION, more->description);
     add_option(out, OPTION_TIME_RESOLUTION, &nanoseconds, sizeof nanoseconds);
+    if (more->filter) {
+        size_t length = strlen(more->filter);
+        if (length > OPTION_MAX - 1)
+            length = OPTION_MAX - 1;
+        add16(out, OPTION_IFACE_FILTER);
+        add16(out, (uint32_t)length + 1);
+        uint8_t *p = buffer_add(out, (length + 1 + 3) & ~(size_t)3);
+        if (p)
+            memcpy(p + 1, more->filter, length); /* behind a 0: an expression of libpcap's */
+    }
+    add_text(out, OPTION_IFACE_OS, more->os);
     block_end(out, block);
-    return true;
+    return added;
+}
+
+/* The interface, described in the file the first time it is met. */
+static struct interface *meet_interface(struct pcapng *self, struct buffer *out, int linktype,
+                                        const char *name, struct error *err)
+{
+    static const struct capture_interface nothing;
+    struct interface *found = find_interface(self, linktype, name);
+    return found ? found : add_interface(self, out, linktype, name, &nothing, err);
 }
 
 static bool pcapng_frame(void *state, struct buffer *out, const struct capture_frame *frame,
                          struct error *err)
 {
-    uint32_t interface;
-    if (!find_interface(state, out, frame, &interface, err))
+    struct pcapng *self = state;
+    struct interface *interface = meet_interface(self, out, frame->linktype, frame->iface, err);
+    if (!interface)
         return false;
-    uint64_t time = frame->time > 0 ? (uint64_t)frame->time : 0;
+    interface->frames++;
+    if (frame->time > interface->last)
+        interface->last = frame->time;
     size_t block = block_begin(out, ENHANCED_PACKET);
-    add32(out, interface);
-    add32(out, (uint32_t)(time >> 32));
-    add32(out, (uint32_t)time);
+    add32(out, (uint32_t)(interface - self->interfaces));
+    add_time(out, frame->time);
     add32(out, (uint32_t)frame->length);
     add32(out, (uint32_t)frame->original);
     add_padded(out, frame->bytes, frame->length);
-    add_text(out, OPTION_COMMENT, frame->comment);
-    add16(out, OPTION_PACKET_FLAGS);
-    add16(out, 4);
-    add32(out, frame->sent ? OUTBOUND : INBOUND);
+    for (size_t i = 0; frame->comments && frame->comments[i]; i++)
+        add_text(out, OPTION_COMMENT, frame->comments[i]);
+    if (frame->direction != CAPTURE_UNKNOWN) {
+        add16(out, OPTION_PACKET_FLAGS);
+        add16(out, 4);
+        add32(out, frame->direction); /* the lowest two bits: 1 inbound, 2 outbound */
+    }
     block_end(out, block);
     return true;
 }
 
+static bool pcapng_describe(void *state, struct buffer *out, int linktype, const char *iface,
+                            const struct capture_interface *interface, struct error *err)
+{
+    if (find_interface(state, linktype, iface)) {
+        char shown[100];
+        return fail(err, ERROR_USAGE, "EEXIST",
+                    "interface '%s' is in the capture already: describe it before its first frame",
+                    text_escape(shown, sizeof shown, iface, strlen(iface)));
+    }
+    return add_interface(state, out, linktype, iface, interface, err);
+}
+
+static void pcapng_name(void *state, struct buffer *out, const struct addr *address,
+                        const char *name)
+{
+    (void)state;
+    size_t block = block_begin(out, NAME_RESOLUTION);
+    size_t width = address->kind == ADDR_IP6 ? 16 : 4, length = strlen(name) + 1;
+    add16(out, address->kind == ADDR_IP6 ? NAME_IP6 : NAME_IP4);
+    add16(out, (uint32_t)(width + length));
+    uint8_t *p = buffer_add(out, (width + length + 3) & ~(size_t)3);
+    if (p) {
+        memcpy(p, address->bytes, width);
+        memcpy(p + width, name, length);
+    }
+    add_option(out, NAME_END, NULL, 0);
+    block_end(out, block);
+}
+
+static bool pcapng_drops(void *state, struct buffer *out, int linktype, const char *iface,
+                         uint64_t drops, struct error *err)
+{
+    struct interface *interface = drops ? meet_interface(state, out, linktype, iface, err)
+                                        : find_interface(state, linktype, iface);
+    if (interface) {
+        interface->has_drops = true;
+        interface->drops += drops;
+    }
+    return interface || !drops;
+}
+
+/* The kernel's drops stand where dumpcap puts them, so that Wireshark shows them among the file's
+ * properties; the format has a row for drops by the operating system too, which nobody reads. */
 static bool pcapng_end(void *state, struct buffer *out, struct error *err)
 {
-    (void)state, (void)out, (void)err;
+    (void)err;
+    const struct pcapng *self = state;
+    for (size_t i = 0; i < self->count; i++) {
+        const struct interface *interface = &self->interfaces[i];
+        if (!interface->has_drops)
+            continue;
+        size_t block = block_begin(out, STATISTICS);
+        add32(out, (uint32_t)i);
+        add_time(out, interface->last);
+        add_count(out, OPTION_DROPPED, interface->drops);
+        add_count(out, OPTION_DELIVERED, interface->frames);
+        block_end(out, block);
+    }
     return true;
 }
 
 static void pcapng_free(void *state)
 {
     struct pcapng *self = state;
+    for (size_t i = 0; i < self->count; i++)
+        free(self->interfaces[i].name);
     free(self->interfaces);
     free(self);
 }
@@ -185,6 +309,9 @@ static void pcapng_free(void *state)
 const struct format_ops pcapng_format = {
     .begin = pcapng_begin,
     .frame = pcapng_frame,
+    .describe = pcapng_describe,
+    .name = pcapng_name,
+    .drops = pcapng_drops,
     .end = pcapng_end,
     .free = pcapng_free,
 };

@@ -8,13 +8,24 @@ struct record {
     const struct clock *clock;
 };
 
+static int linktype_of(const struct link *link)
+{
+    return link->medium == LINK_IP ? CAPTURE_RAW_IP : CAPTURE_ETHERNET;
+}
+
 /* A failure to write is kept in the writer, for whoever owns it. */
 static void keep(struct record *self, const struct frame *frame, bool sent)
 {
     const struct link *link = &self->wrapper.link;
-    capture_write(self->writer, link->medium == LINK_IP ? CAPTURE_RAW_IP : CAPTURE_ETHERNET,
-                  link->iface, frame->time, frame->bytes, frame->length, frame->original, sent,
-                  NULL, NULL);
+    capture_write(self->writer,
+                  &(struct capture_frame){.linktype = linktype_of(link),
+                                          .iface = link->iface,
+                                          .time = frame->time,
+                                          .bytes = frame->bytes,
+                                          .length = frame->length,
+                                          .original = frame->original,
+                                          .direction = sent ? CAPTURE_SENT : CAPTURE_RECEIVED},
+                  NULL);
 }
 
 static bool record_send(struct link *link, const struct frame *frame, struct error *err)
@@ -38,6 +49,13 @@ static int record_recv(struct link *link, struct frame *frame, struct error *err
     return got;
 }
 
+static void record_close(struct link *link)
+{
+    struct record *self = (struct record *)link;
+    capture_drops(self->writer, linktype_of(link), link->iface, link_drops(self->wrapper.inner));
+    wrapper_close(link);
+}
+
 static const struct link_ops record_ops = {
     .name = "record",
     .send = record_send,
@@ -46,7 +64,7 @@ static const struct link_ops record_ops = {
     .deadline = wrapper_deadline,
     .ports = wrapper_ports,
     .drops = wrapper_drops,
-    .close = wrapper_close,
+    .close = record_close,
 };
 
 struct link *link_record(struct link *inner, struct capture_writer *writer,

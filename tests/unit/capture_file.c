@@ -21,7 +21,12 @@ static const enum capture_format formats[] = {CAPTURE_PCAPNG, CAPTURE_PCAP};
 static bool put(struct capture_writer *writer, size_t length, struct error *err)
 {
     static const uint8_t bytes[2000];
-    return capture_write(writer, CAPTURE_ETHERNET, "eth0", 1, bytes, length, length, true, NULL,
+    return capture_write(writer,
+                         &(struct capture_frame){.linktype = CAPTURE_ETHERNET,
+                                                 .iface = "eth0",
+                                                 .bytes = bytes,
+                                                 .length = length,
+                                                 .original = length},
                          err);
 }
 

@@ -27,8 +27,16 @@ static struct capture_writer *create(const char *path)
 static bool put(struct capture_writer *writer, int linktype, const uint8_t *bytes, size_t length,
                 size_t original, struct error *err)
 {
-    return capture_write(writer, linktype, "eth0", SECONDS * NS_PER_S + 123456789, bytes, length,
-                         original, true, "a comment", err);
+    return capture_write(writer,
+                         &(struct capture_frame){.linktype = linktype,
+                                                 .iface = "eth0",
+                                                 .time = SECONDS * NS_PER_S + 123456789,
+                                                 .bytes = bytes,
+                                                 .length = length,
+                                                 .original = original,
+                                                 .direction = CAPTURE_SENT,
+                                                 .comments = (const char *[]){"a comment", NULL}},
+                         err);
 }
 
 static uint32_t word(const uint8_t *p)

@@ -37,7 +37,16 @@ static void write_frame(struct capture_writer *writer, int linktype, const char 
                         const uint8_t *bytes, size_t length, size_t original, const char *comment)
 {
     struct error err = {0};
-    if (!capture_write(writer, linktype, iface, TIME, bytes, length, original, sent, comment, &err))
+    if (!capture_write(writer,
+                       &(struct capture_frame){.linktype = linktype,
+                                               .iface = iface,
+                                               .time = TIME,
+                                               .bytes = bytes,
+                                               .length = length,
+                                               .original = original,
+                                               .direction = sent ? CAPTURE_SENT : CAPTURE_RECEIVED,
+                                               .comments = (const char *[]){comment, NULL}},
+                       &err))
         fail_msg("%s", err.message);
 }
 
@@ -160,6 +169,71 @@ static void tells_interfaces_apart(void **state)
     assert_int_equal(interfaces, 4);
 }
 
+/* The blocks of a file from its first interface on. */
+static const uint8_t *blocks_of(const char *path, uint8_t *bytes, size_t size, size_t *length)
+{
+    *length = file_read(path, bytes, size);
+    size_t section = little32(bytes + 4);
+    *length -= section;
+    return bytes + section;
+}
+
+static void says_more_of_interfaces(void **state)
+{
+    (void)state;
+    /* clang-format off */
+    static const uint8_t golden[] = {
+        1, 0, 0, 0, 76, 0, 0, 0, 113, 0, 0, 0, 0, 0, 0, 0,
+        2, 0, 3, 0, 'a', 'n', 'y', 0, 3, 0, 9, 0, 'a', 'l', 'l', ' ', 'o', 'f', ' ', 'i', 't',
+        0, 0, 0, 9, 0, 1, 0, 9, 0, 0, 0, 11, 0, 4, 0, 0, 't', 'c', 'p',
+        12, 0, 5, 0, 'L', 'i', 'n', 'u', 'x', 0, 0, 0,
+        0, 0, 0, 0, 76, 0, 0, 0,
+        /* a frame of it, without a direction, with two comments */
+        6, 0, 0, 0, 52, 0, 0, 0, 0, 0, 0, 0, TIME_WORDS, 0, 0, 0, 0, 0, 0, 0, 0,
+        1, 0, 1, 0, 'a', 0, 0, 0, 1, 0, 1, 0, 'b', 0, 0, 0, 0, 0, 0, 0, 52, 0, 0, 0,
+        /* names */
+        4, 0, 0, 0, 36, 0, 0, 0, 1, 0, 11, 0, 192, 0, 2, 2, 's', 'e', 'r', 'v', 'e', 'r', 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 36, 0, 0, 0,
+        4, 0, 0, 0, 44, 0, 0, 0, 2, 0, 18, 0,
+        0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'x', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 44, 0, 0, 0,
+        /* 7 + 2^32 dropped on it, one frame of it here */
+        5, 0, 0, 0, 52, 0, 0, 0, 0, 0, 0, 0, TIME_WORDS,
+        5, 0, 8, 0, 7, 0, 0, 0, 1, 0, 0, 0, 8, 0, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 52, 0, 0, 0,
+    };
+    /* clang-format on */
+    uint8_t bytes[1000];
+    struct error err;
+    struct addr address;
+    size_t length;
+    const char *path = folder_file(&folder, "more.pcapng");
+    struct capture_writer *writer = create(path, NULL, NULL);
+    const struct capture_interface more = {"all of it", "tcp", "Linux"};
+    assert_true(capture_describe(writer, 113, "any", &more, &err));
+    assert_false(capture_describe(writer, 113, "any", &more, &err));
+    assert_string_equal(err.code, "EEXIST");
+    assert_true(capture_write(writer,
+                              &(struct capture_frame){.linktype = 113,
+                                                      .iface = "any",
+                                                      .time = TIME,
+                                                      .comments = (const char *[]){"a", "b", NULL}},
+                              &err));
+    assert_true(addr_parse(&address, "192.0.2.2", "address", &err));
+    assert_true(capture_name(writer, &address, "server", &err));
+    assert_true(addr_parse(&address, "2001:db8::1", "address", &err));
+    assert_true(capture_name(writer, &address, "x", &err));
+    assert_false(capture_name(writer, &address, "", &err));
+    capture_drops(writer, 113, "any", 7);
+    capture_drops(writer, 113, "any", UINT64_C(1) << 32);
+    capture_drops(writer, 113, "other", 0); /* not in the file, and nothing to say */
+    assert_true(capture_close(writer, &err));
+    const uint8_t *blocks = blocks_of(path, bytes, sizeof bytes, &length);
+    assert_int_equal(length, sizeof golden);
+    for (size_t i = 0; i < length; i++)
+        if (blocks[i] != golden[i])
+            fail_msg("byte %zu is %d, not %d", i, blocks[i], golden[i]);
+}
+
 static void cuts_a_long_comment(void **state)
 {
     (void)state;
@@ -203,6 +277,52 @@ static void tshark_reads_it(void **state)
         fail_msg("tshark says: %s", text);
 }
 
+static void tshark_reads_more(void **state)
+{
+    (void)state;
+    static const uint8_t udp[] = {0x45, 0, 0,   28, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0,
+                                  2,    1, 192, 0,  2, 2, 0, 7, 0,  9,  0, 8, 0,   0};
+    char text[4000], command[600];
+    struct error err;
+    struct addr server;
+    if (!command_exists("tshark")) {
+        print_message("skipped: tshark is not installed\n");
+        skip();
+    }
+    const char *path = folder_file(&folder, "more.pcapng");
+    struct capture_writer *writer = create(path, NULL, NULL);
+    const struct capture_interface more = {"the first wire", "udp port 9", "Linux"};
+    assert_true(addr_parse(&server, "192.0.2.2", "address", &err));
+    assert_true(capture_name(writer, &server, "echo.test", &err));
+    assert_true(capture_describe(writer, CAPTURE_RAW_IP, "wire0", &more, &err));
+    struct capture_frame frame = {.linktype = CAPTURE_RAW_IP,
+                                  .iface = "wire0",
+                                  .time = TIME,
+                                  .bytes = udp,
+                                  .length = sizeof udp,
+                                  .original = sizeof udp,
+                                  .comments = (const char *[]){"first", "second", NULL}};
+    assert_true(capture_write(writer, &frame, &err));
+    frame.iface = "a second wire with a long name";
+    frame.comments = NULL;
+    assert_true(capture_write(writer, &frame, &err));
+    capture_drops(writer, CAPTURE_RAW_IP, "wire0", 42);
+    assert_true(capture_close(writer, &err));
+    snprintf(command, sizeof command,
+             "tshark -N n -r %s -T fields -E separator=, -E 'aggregator=;' -e frame.interface_name "
+             "-e frame.interface_description -e frame.comment -e ip.dst_host",
+             path);
+    command_output(command, text, sizeof text);
+    if (!strstr(text, "wire0,the first wire,first;second,echo.test\n") ||
+        !strstr(text, "a second wire with a long name,,,echo.test\n"))
+        fail_msg("tshark says: %s", text);
+    snprintf(command, sizeof command, "capinfos -I %s", path);
+    command_output(command, text, sizeof text);
+    if (!strstr(text, "Filter string = udp port 9") || !strstr(text, "Operating system = Linux") ||
+        !strstr(text, "Number of stat entries = 1"))
+        fail_msg("capinfos says: %s", text);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -221,7 +341,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(begins_with_a_section),  cmocka_unit_test(is_right_byte_by_byte),
         cmocka_unit_test(tells_interfaces_apart), cmocka_unit_test(cuts_a_long_comment),
-        cmocka_unit_test(tshark_reads_it),
+        cmocka_unit_test(tshark_reads_it),        cmocka_unit_test(says_more_of_interfaces),
+        cmocka_unit_test(tshark_reads_more),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

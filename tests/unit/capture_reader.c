@@ -236,8 +236,13 @@ static void reads_what_we_write(void **state)
         struct capture_writer *writer =
             capture_create(path, capture_format_of(path), NULL, NULL, &err);
         assert_non_null(writer);
-        assert_true(capture_write(writer, CAPTURE_RAW_IP, "a", 1234567890123456789,
-                                  (const uint8_t *)"hello", 5, 7, true, NULL, &err));
+        assert_true(capture_write(writer,
+                                  &(struct capture_frame){.linktype = CAPTURE_RAW_IP,
+                                                          .time = 1234567890123456789,
+                                                          .bytes = (const uint8_t *)"hello",
+                                                          .length = 5,
+                                                          .original = 7},
+                                  &err));
         assert_true(capture_close(writer, &err));
         struct reader *reader = open_good(path);
         struct reading reading;
