@@ -66,6 +66,47 @@ static struct capture_writer *open_capture(const char *path, int argc, char **ar
     return writer;
 }
 
+/* What is there beside the script's state, to be closed after it. */
+struct program {
+    const struct options *options;
+    struct lab *lab;
+    struct trace *trace;
+    struct capture_writer *capture;
+};
+
+/* What the lab's server says about a run that went well. */
+static int verdict(const struct program *program, int status)
+{
+    return program->lab && status == STATUS_OK
+               ? lab_verdict(program->lab, program->options->command == COMMAND_DEMO)
+               : status;
+}
+
+/* From a closed state to the exit status. A signal that ended the run ends the program too: the
+ * caller must see that. */
+static int leave(const struct program *program, int status)
+{
+    struct error err;
+    trace_free(program->trace);
+    lab_stop(program->lab);
+    if (program->capture && !capture_close(program->capture, &err)) {
+        complain("%s", err.message);
+        if (status == STATUS_OK)
+            status = STATUS_FAILED;
+    }
+    status = script_flush(status);
+    if (script_signal() && script_signal() != SIGALRM) {
+        signal(script_signal(), SIG_DFL);
+        raise(script_signal());
+    }
+    return status;
+}
+
+static int leave_by_exit(void *self, int status)
+{
+    return leave(self, verdict(self, status));
+}
+
 static int run(struct script *script, const struct options *options, struct lab *lab)
 {
     int status;
@@ -84,8 +125,6 @@ static int run(struct script *script, const struct options *options, struct lab 
                                  defaults ? lab_arguments : options->argv + 1);
     }
     }
-    if (lab && status == STATUS_OK)
-        status = lab_verdict(lab, options->command == COMMAND_DEMO);
     return status;
 }
 
@@ -106,33 +145,27 @@ static int start(const struct options *options, int argc, char **argv)
     }
 
     int status = STATUS_ENVIRONMENT;
-    struct capture_writer *capture = NULL;
-    struct trace *trace = NULL;
+    struct program program = {.options = options, .lab = lab};
     struct script *script = NULL;
-    if (options->write && !(capture = open_capture(options->write, argc, argv, &err))) {
+    if (options->write && !(program.capture = open_capture(options->write, argc, argv, &err))) {
         status = status_of(&err);
     } else if ((options->verbose || options->command == COMMAND_DEMO) &&
-               !(trace = trace_new(options->verbose ? stderr : NULL,
-                                   options->command == COMMAND_DEMO))) {
+               !(program.trace = trace_new(options->verbose ? stderr : NULL,
+                                           options->command == COMMAND_DEMO))) {
         complain("out of memory");
     } else if (!(script = script_new(&network, privilege_secure(), &err))) {
         status = status_of(&err);
     } else {
-        script->network.trace = trace;
-        script->network.recorder = capture;
+        script->network.trace = program.trace;
+        script->network.recorder = program.capture;
+        script->leave = leave_by_exit;
+        script->self = &program;
         script->prelude = lab ? lab_prelude(lab) : NULL;
         script_catch_signals(script, options->timeout);
-        status = run(script, options, lab);
+        status = verdict(&program, run(script, options, lab));
     }
     script_free(script);
-    trace_free(trace);
-    lab_stop(lab);
-    if (capture && !capture_close(capture, &err)) {
-        complain("%s", err.message);
-        if (status == STATUS_OK)
-            status = STATUS_FAILED;
-    }
-    return status;
+    return leave(&program, status);
 }
 
 int main(int argc, char **argv)
@@ -151,27 +184,16 @@ int main(int argc, char **argv)
         complain("it must not be set-user-ID or set-group-ID: scripts are programs; use sudo");
         return STATUS_ENVIRONMENT;
     }
-    int status;
     switch (options.command) {
     case COMMAND_HELP:
         options_help(stdout);
-        status = STATUS_OK;
-        break;
+        return script_flush(STATUS_OK);
     case COMMAND_VERSION:
         version_print(stdout);
-        status = STATUS_OK;
-        break;
+        return script_flush(STATUS_OK);
     case COMMAND_DOCTOR:
-        status = doctor();
-        break;
+        return script_flush(doctor());
     default:
-        status = start(&options, argc, argv);
+        return start(&options, argc, argv);
     }
-    status = script_flush(status);
-    /* Ended by a signal: the caller must see that. */
-    if (script_signal() && script_signal() != SIGALRM) {
-        signal(script_signal(), SIG_DFL);
-        raise(script_signal());
-    }
-    return status;
 }

@@ -130,27 +130,17 @@ int script_flush(int status)
     return STATUS_FAILED;
 }
 
-/* os.exit: closes the state unless told not to, so that no connection is left hanging. Success is
- * not reported where what was printed got lost. */
+/* os.exit: closes the state unless told not to, so that no connection is left hanging, and goes the
+ * way that the end of a script goes: nothing that failed there is lost here. */
 static int closing_exit(lua_State *L)
 {
-    bool success = lua_isnoneornil(L, 1) || lua_isboolean(L, 1)
-                       ? lua_isnoneornil(L, 1) || lua_toboolean(L, 1)
-                       : luaL_checkinteger(L, 1) == STATUS_OK;
-    if (success && script_flush(STATUS_OK) != STATUS_OK) {
-        lua_settop(L, 2);
-        lua_pushinteger(L, STATUS_FAILED);
-        lua_replace(L, 1);
-    }
-    if (lua_isnoneornil(L, 2)) {
-        lua_settop(L, 1);
-        lua_pushboolean(L, 1);
-    }
-    lua_settop(L, 2);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, 2, 0);
-    return 0;
+    struct script *script = script_of(L);
+    int status = lua_isnoneornil(L, 1) ? STATUS_OK
+                 : lua_isboolean(L, 1) ? lua_toboolean(L, 1) ? STATUS_OK : STATUS_FAILED
+                                       : (int)luaL_checkinteger(L, 1);
+    if (lua_isnoneornil(L, 2) || lua_toboolean(L, 2))
+        lua_close(L);
+    exit(script->leave ? script->leave(script->self, status) : script_flush(status));
 }
 
 /* [-0, +0, e] library[name] = wrapper, with the original as its upvalue. */
@@ -163,10 +153,25 @@ static void wrap(lua_State *L, const char *library, const char *name, lua_CFunct
     lua_pop(L, 1);
 }
 
+/* The state that signals stop, while there is one: a handler has no argument to carry it. */
+static lua_State *volatile running;
+
 static int network_gc(lua_State *L)
 {
+    running = NULL; /* the state goes away now */
     network_close(the_network(L));
     return 0;
+}
+
+/* An error that nobody catches: nothing that can raise runs outside the one protected call, but for
+ * a few words in a state without memory. */
+static int panic(lua_State *L)
+{
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no text";
+    char shown[MESSAGE];
+    complain("an error outside the script: %s",
+             text_printable(shown, sizeof shown, text, strlen(text)));
+    _exit(STATUS_BUG);
 }
 
 static int open_all(lua_State *L)
@@ -183,7 +188,9 @@ static int open_all(lua_State *L)
     wrap(L, "_G", "load", text_load);
     wrap(L, "_G", "loadfile", text_loadfile);
     wrap(L, "_G", "dofile", text_dofile);
-    wrap(L, "os", "exit", closing_exit);
+    lua_getglobal(L, "os");
+    lua_pushcfunction(L, closing_exit);
+    lua_setfield(L, -2, "exit");
     lua_getglobal(L, "string");
     lua_pushnil(L);
     lua_setfield(L, -2, "dump");
@@ -217,6 +224,7 @@ struct script *script_new(const struct network_options *options, bool secure, st
         return NULL;
     }
     script->L = L;
+    lua_atpanic(L, panic);
     *(struct script **)lua_getextraspace(L) = script;
     network_init(&script->network, options);
     if (secure) {
@@ -244,8 +252,6 @@ void script_free(struct script *script)
 /* --- signals ------------------------------------------------------------------------------------
  */
 
-/* A handler has no argument to carry these. */
-static lua_State *running;
 static volatile sig_atomic_t caught, caught_signal;
 
 int script_signal(void)
@@ -288,7 +294,9 @@ static void on_signal(int number)
     }
     caught_signal = number;
     caught = 1;
-    lua_sethook(running, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    if (running)
+        lua_sethook(running, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
+                    1);
     struct itimerval grace = {.it_value.tv_usec = GRACE_US};
     setitimer(ITIMER_REAL, &grace, NULL);
     errno = saved;
@@ -362,6 +370,14 @@ static void complain_lines(const char *text, size_t length)
     }
 }
 
+/* [-0, +1, m] A field of the error object on top of the stack, which scripts may have changed. */
+static const char *raw_text(lua_State *L, const char *name, size_t *length)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, -2);
+    return lua_tolstring(L, -1, length);
+}
+
 static int status_of_error(lua_State *L)
 {
     if (!is_error(L, -1)) {
@@ -373,13 +389,11 @@ static int status_of_error(lua_State *L)
             complain("error object is a %s value", luaL_typename(L, -1));
         return STATUS_FAILED;
     }
-    lua_getfield(L, -1, "message");
     size_t length;
-    const char *message = lua_tolstring(L, -1, &length);
+    const char *message = raw_text(L, "message", &length);
     complain_lines(message ? message : "unknown error", message ? length : 13);
     lua_pop(L, 1);
-    lua_getfield(L, -1, "kind");
-    const char *kind = lua_tostring(L, -1);
+    const char *kind = raw_text(L, "kind", NULL);
     int status = !kind                              ? STATUS_FAILED
                  : strcmp(kind, "environment") == 0 ? STATUS_ENVIRONMENT
                  : strcmp(kind, "usage") == 0       ? STATUS_USAGE

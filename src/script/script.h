@@ -6,6 +6,7 @@
  *     0    it returned                          4    an error object of kind "environment"
  *     1    any other error                      124  the time limit passed
  *     2    kind "usage", no or broken script    128+n  a signal, raised again after cleaning up
+ *     3    a bug in tcplua, or no memory left to tell of an error
  */
 #ifndef TCPLUA_SCRIPT_SCRIPT_H
 #define TCPLUA_SCRIPT_SCRIPT_H
@@ -28,11 +29,14 @@ enum {
 
 struct script {
     lua_State *L;
-    struct network network; /* closed when the state is */
-    int status;             /* of the run so far */
-    const char *prelude;    /* a module that is required first, or NULL; what it returns is called
-                               with the script's arguments before the script is, and what that
-                               returns after it */
+    struct network network;               /* closed when the state is */
+    int status;                           /* of the run so far */
+    int (*leave)(void *self, int status); /* called by os.exit when the state is closed: what else
+                                             there is to close; returns the exit status */
+    void *self;
+    const char *prelude; /* a module that is required first, or NULL; what it returns is called
+                            with the script's arguments before the script is, and what that
+                            returns after it */
 };
 
 /* A state with the standard library, tcplua's modules, and an unopened network. NULL with `err`

@@ -179,6 +179,10 @@ row("K2 an error in a task", "$T -e 'local task = require \"tcplua.task\" "
 row("K16 os.exit gives its status", "$T -e 'os.exit(7)'", { status = 7, out = false, err = false })
 row("K16 os.exit(true), os.exit(false)", "$T -e 'os.exit(true)' && ! $T -e 'os.exit(false)'",
   { status = 0, out = false, err = false })
+row("K16 an error object that a script has spoilt", "$T -e '"
+  .. "local e = require \"tcplua.core\".error {} e.message = nil "
+  .. "getmetatable(e).__index = error error(e)'",
+  { status = 1, out = false, err = "unknown error" })
 row("K16 os.exit closes what is open", "$T -e 'local x <close> = setmetatable({}, "
   .. "{__close = function() print \"closed\" end}) os.exit(3)'", { status = 3, out = "closed\n" })
 row("K15 what a script prints is raw", "$T -e 'io.write(\"\\27[2J\\0\\200\")' | od -An -tx1",
@@ -323,6 +327,12 @@ lab_row("K16 os.exit with an open connection ends it", "$T --lab -v " .. write("
     os.exit(5)
   ]]) .. " 2>&1 | grep -c '^> .*Flags .[FR]'",
   { status = 0, out = "1\n", within = 5 })
+lab_row("K16 os.exit does not hide a wrong answer", "$T --lab " .. write("wrong.lua", [[
+    local tcp = require "tcplua.tcp"
+    local c <close> = assert(tcp.connect { src = "192.0.2.1", dst = "192.0.2.2", port = 9000 })
+    assert(c:read_line() and c:send "42\n" and c:passive_close())
+    os.exit(0)
+  ]]), { status = 1, err = "the wrong answer '42'", within = 5 })
 job("J9 no route", "192.0.2.1 203.0.113.1 80", { status = 1, err = "203.0.113.1" }, "--lab")
 job("J6 an interface that is missing", "192.0.2.1 192.0.2.2 9000",
   { status = KERNEL and 4 or 0, err = KERNEL and "nosuch0" or nil }, "--lab -i nosuch0")
