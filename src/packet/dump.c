@@ -54,6 +54,18 @@ static bool is(const struct packet *p, size_t i, const struct proto *proto)
     return i < p->count && p->layers[i].proto == proto;
 }
 
+/* A layer that the line does not mention if there is another behind it. */
+static bool is_link(const struct packet *p, size_t i)
+{
+    return is(p, i, &proto_eth) || is(p, i, &proto_sll) || is(p, i, &proto_sll2) ||
+           is(p, i, &proto_null) || is(p, i, &proto_loop);
+}
+
+static bool is_tag(const struct packet *p, size_t i)
+{
+    return is(p, i, &proto_vlan) || is(p, i, &proto_qinq);
+}
+
 static bool is_ip(const struct packet *p, size_t i)
 {
     return (is(p, i, &proto_ip) || is(p, i, &proto_ip6)) && !is_cut(p, i);
@@ -85,6 +97,28 @@ static void put_sack(struct text *t, const struct option *o, uint32_t base)
             get32(o->value + at + 4) - base);
 }
 
+/* "RR pointer 8 192.0.2.1 0.0.0.0": fixed fields by name, then the elements or bytes behind. */
+static void put_option_fields(struct text *t, const struct option *o)
+{
+    const struct field *tail = option_tail(o->row);
+    char text[FIELD_TEXT];
+    put(t, "%s", o->row->name);
+    for (size_t i = 0; i < o->row->count; i++)
+        if (&o->row->fields[i] != tail)
+            put(t, " %s %s", o->row->fields[i].name,
+                field_format(&o->row->fields[i], o->value, text));
+    if (!tail)
+        return;
+    size_t at = option_fixed(o->row), element = option_element(tail);
+    struct field f = *tail;
+    f.bit = 0;
+    f.width = (uint16_t)(8 * element);
+    for (; element > 0 && at < o->length; at += element)
+        put(t, " %s", field_format(&f, o->value + at, text));
+    for (put(t, "%s", at < o->length ? " 0x" : ""); at < o->length; at++)
+        put(t, "%02x", o->value[at]);
+}
+
 static void put_option(struct text *t, const struct option *o, uint32_t base)
 {
     size_t length = o->row ? option_form_length(o->row->form) : 0;
@@ -92,6 +126,9 @@ static void put_option(struct text *t, const struct option *o, uint32_t base)
         put(t, "unknown-%u", o->kind);
     } else if (o->row->form == OPTION_RANGES && o->length > 0 && o->length % 8 == 0) {
         put_sack(t, o, base);
+        return;
+    } else if (o->row->form == OPTION_FIELDS && option_has_fields(o->row, o->length)) {
+        put_option_fields(t, o);
         return;
     } else if (strcmp(o->row->name, "ts") == 0 && o->length == 8) {
         put(t, "TS val %" PRIu32 " ecr %" PRIu32, get32(o->value), get32(o->value + 4));
@@ -285,6 +322,16 @@ static void put_icmp6_unreachable(struct text *t, const struct packet *p, size_t
         put(t, " %s", dst);
 }
 
+static void put_icmp6_problem(struct text *t, uint32_t code, uint32_t pointer)
+{
+    static const char *const words[] = {"erroneous", "next header", "option",
+                                        "incomplete header chain"};
+    if (code < sizeof words / sizeof words[0])
+        put(t, "parameter problem, %s - octet %" PRIu32, words[code], pointer);
+    else
+        put(t, "parameter problem, code-#%" PRIu32, code);
+}
+
 static void put_icmp6(struct text *t, const struct packet *p, size_t i)
 {
     uint32_t type = number(p, i, "type");
@@ -306,7 +353,7 @@ static void put_icmp6(struct text *t, const struct packet *p, size_t i)
             put(t, " for %s", address(p, i + 1, "dst", target));
         break;
     case 4:
-        put(t, "parameter problem, octet %" PRIu32, number(p, i, "pointer"));
+        put_icmp6_problem(t, number(p, i, "code"), number(p, i, "pointer"));
         break;
     case 128:
     case 129:
@@ -324,6 +371,13 @@ static void put_icmp6(struct text *t, const struct packet *p, size_t i)
         break;
     case 136:
         put(t, "neighbor advertisement%s%s", nd ? ", tgt is " : "", nd ? target : "");
+        break;
+    case 137:
+        put(t, "redirect");
+        if (is(p, i + 1, &proto_redirect) && !is_cut(p, i + 1)) {
+            put(t, ", %s", address(p, i + 1, "dst", target));
+            put(t, " to %s", address(p, i + 1, "target", target));
+        }
         break;
     default:
         put(t, "type-#%" PRIu32, type);
@@ -363,6 +417,15 @@ static void put_vlan(struct text *t, const struct packet *p, size_t i)
 {
     put(t, "vlan %" PRIu32 ", p %" PRIu32 "%s, ", number(p, i, "vlan"), number(p, i, "p"),
         number(p, i, "dei") ? ", DEI" : "");
+}
+
+/* "#3 In ": tcpdump has the interface's name there, if this host has one of that number. */
+static void put_sll2(struct text *t, const struct packet *p, size_t i)
+{
+    static const char *const words[] = {"In", "B", "M", "P", "Out"};
+    uint32_t type = number(p, i, "pkttype");
+    put(t, "#%" PRIu32 " %s ", number(p, i, "ifindex"),
+        type < sizeof words / sizeof words[0] ? words[type] : "?");
 }
 
 /* An extension header, in front of what follows it. */
@@ -429,10 +492,14 @@ static void put_rest(struct text *t, const struct packet *p, size_t i)
     uint32_t length = payload_length(p, i);
     if (p->stop == PACKET_LIE) {
         put(t, "[bad length]");
+    } else if (is(p, i, &proto_sll) || is(p, i, &proto_sll2)) {
+        put(t, "ethertype 0x%04" PRIx32 ", length %" PRIu32, number(p, i, "protocol"), length);
+    } else if (is(p, i, &proto_null) || is(p, i, &proto_loop)) {
+        put(t, "AF %" PRIu32 ", length %" PRIu32, number(p, i, "family"), length);
     } else if (is(p, i, &proto_eth)) {
         put(t, "%s > %s, ethertype 0x%04" PRIx32 ", length %" PRIu32, address(p, i, "src", src),
             address(p, i, "dst", dst), number(p, i, "type"), length);
-    } else if (is(p, i, &proto_vlan)) {
+    } else if (is_tag(p, i)) {
         put(t, "ethertype 0x%04" PRIx32 ", length %" PRIu32, number(p, i, "type"), length);
     } else if (is(p, i, &proto_ip) && p->stop == PACKET_FRAGMENT) {
         put(t, "frag (%" PRIu32 "|%" PRIu32 ") ip-proto-%" PRIu32, number(p, i, "offset") * 8,
@@ -452,8 +519,11 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
     if (size > 0)
         out[0] = '\0';
     size_t i = 0;
-    while (is(p, i, &proto_eth) && i + 1U < p->count)
+    while (is_link(p, i) && i + 1U < p->count) {
+        if (is(p, i, &proto_sll2))
+            put_sll2(&t, p, i);
         i++;
+    }
     while (i < p->count && !is_cut(p, i)) {
         const struct proto *proto = p->layers[i].proto;
         if (is_ip(p, i)) {
@@ -464,11 +534,11 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
             put_extension(&t, p, i++);
             continue;
         }
-        if (proto == &proto_vlan) {
+        if (is_tag(p, i)) {
             put_vlan(&t, p, i++);
             continue;
         }
-        if (proto == &proto_eth)
+        if (is_link(p, i))
             break;
         if (proto == &proto_tcp)
             put_tcp(&t, p, i, base);

@@ -1,5 +1,5 @@
-/* eth: Ethernet (IEEE 802.3) and its tags (802.1Q). A `type` below 1536 is the length of an 802.3
- * frame; no protocol here goes by such a number, so what follows it is payload. */
+/* eth: Ethernet (IEEE 802.3) and its tags (802.1Q, 802.1ad). A `type` below 1536 is the length of
+ * an 802.3 frame; no protocol here goes by such a number, so what follows it is payload. */
 #include "packet/proto.h"
 
 static const struct field eth_fields[] = {
@@ -27,7 +27,16 @@ const struct proto proto_vlan = {
     PROTO_FIELDS(vlan_fields),
     .minimum = 4,
     .next = SPACE_ETHERTYPE,
-    .numbers = (const struct proto_number[]){{SPACE_ETHERTYPE, 0x8100},
-                                             {SPACE_ETHERTYPE, 0x88a8}, /* 802.1ad */
+    .numbers = (const struct proto_number[]){{SPACE_ETHERTYPE, 0x8100}, {SPACE_NONE, 0}},
+};
+
+/* The provider's tag, outside the customer's. */
+const struct proto proto_qinq = {
+    .name = "qinq",
+    PROTO_FIELDS(vlan_fields),
+    .minimum = 4,
+    .next = SPACE_ETHERTYPE,
+    .numbers = (const struct proto_number[]){{SPACE_ETHERTYPE, 0x88a8},
+                                             {SPACE_ETHERTYPE, 0x9100}, /* before the standard */
                                              {SPACE_NONE, 0}},
 };

@@ -14,13 +14,23 @@ uint64_t field_max(const struct field *f)
     return f->width < 64 ? (UINT64_C(1) << f->width) - 1 : UINT64_MAX;
 }
 
+/* The number of a field of whole bytes, turned round. */
+static uint64_t swap(const struct field *f, uint64_t value)
+{
+    uint64_t swapped = 0;
+    for (unsigned i = 0; i < f->width / 8U; i++, value >>= 8)
+        swapped = swapped << 8 | (value & 0xff);
+    return swapped;
+}
+
 uint64_t field_get(const struct field *f, const uint8_t *header)
 {
     size_t end = (size_t)f->bit + f->width; /* one past the last bit */
     uint64_t value = 0;
     for (size_t i = f->bit / 8U; i < (end + 7) / 8; i++)
         value = value << 8 | header[i];
-    return value >> (8 - end % 8) % 8 & field_max(f);
+    value = value >> (8 - end % 8) % 8 & field_max(f);
+    return f->little ? swap(f, value) : value;
 }
 
 void field_set(const struct field *f, uint8_t *header, uint64_t value)
@@ -28,7 +38,7 @@ void field_set(const struct field *f, uint8_t *header, uint64_t value)
     size_t end = (size_t)f->bit + f->width;
     unsigned shift = (unsigned)(8 - end % 8) % 8;
     uint64_t mask = field_max(f) << shift;
-    value = value << shift & mask;
+    value = (f->little ? swap(f, value) : value) << shift & mask;
     for (size_t i = (end + 7) / 8; i-- > f->bit / 8U; value >>= 8, mask >>= 8)
         header[i] = (uint8_t)((header[i] & ~mask) | value);
 }

@@ -32,6 +32,7 @@ enum field_role {
     ROLE_DST,             /* */
     ROLE_FRAGMENT,        /* if not 0, what follows is the middle of something, not a header */
     ROLE_MORE,            /* if not 0, what follows goes on in another packet */
+    ROLE_QUOTED,          /* length in `unit` bytes of the packet that is quoted; 0: all */
     ROLE_HEADER_LENGTH,   /* length of this header in `unit` bytes, less `bias` */
     ROLE_TOTAL_LENGTH,    /* bytes from this header to the end */
     ROLE_PAYLOAD_LENGTH,  /* bytes from behind this header to the end */
@@ -50,7 +51,8 @@ struct field {
     uint16_t width; /* in bits; 0: a tail, from `bit` to the end of the header */
     enum field_kind kind;
     enum field_role role;
-    uint8_t unit, bias; /* of ROLE_HEADER_LENGTH */
+    uint8_t unit, bias; /* of the roles that count in units */
+    bool little;        /* least significant byte first; whole bytes */
     bool alias; /* another name, without a computed role, for bits that have one; not shown */
     const uint8_t *when;                /* shown only if the header's first byte is one of
                                            when[1..when[0]]; NULL: always */

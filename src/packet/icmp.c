@@ -6,6 +6,7 @@ static const uint8_t echo[] = {6, 0, 8, 13, 14, 15, 16};
 static const uint8_t unreachable[] = {1, 3};
 static const uint8_t redirect[] = {1, 5};
 static const uint8_t parameter[] = {1, 12};
+static const uint8_t quoting[] = {3, 3, 11, 12};
 
 static const struct field fields[] = {
     {"type", 0, 8, .role = ROLE_NEXT, .initial = 8}, /* echo request */
@@ -13,6 +14,8 @@ static const struct field fields[] = {
     {"checksum", 16, 16, .kind = FIELD_HEX, .role = ROLE_CHECKSUM},
     {"id", 32, 16, .when = echo},
     {"seq", 48, 16, .when = echo},
+    {"length", 40, 8, .role = ROLE_QUOTED, .unit = 4,
+     .when = quoting},                    /* of the quote, in words (RFC 4884); 0: all */
     {"mtu", 48, 16, .when = unreachable}, /* RFC 1191 */
     {"gateway", 32, 32, .kind = FIELD_IP4, .when = redirect},
     {"pointer", 32, 8, .when = parameter},

@@ -30,6 +30,7 @@ const struct proto proto_ip = {
     .minimum = 20,
     .next = SPACE_IP,
     .numbers = (const struct proto_number[]){{SPACE_ETHERTYPE, 0x0800},
+                                             {SPACE_FAMILY, 2},
                                              {SPACE_IP, 4}, /* RFC 2003 */
                                              /* the packet that an error quotes (RFC 792) */
                                              {SPACE_ICMP, 3},
@@ -40,15 +41,28 @@ const struct proto proto_ip = {
                                              {SPACE_NONE, 0}},
 };
 
-/* tcpdump's words; the values are kept as bytes. */
+/* The routes: `pointer` is where the next address goes, counted from the kind as 1. */
+static const struct field route[] = {
+    {"pointer", 0, 8, .initial = 4},
+    {"addresses", 8, 0, .kind = FIELD_IP4},
+};
+
+static const struct field stamps[] = {
+    {"pointer", 0, 8, .initial = 5},
+    {"overflow", 8, 4, .kind = FIELD_NUMBER},
+    {"flag", 12, 4, .kind = FIELD_NUMBER}, /* 0: times; 1: addresses and times; 3: asked ones */
+    {"data", 16, 0, .kind = FIELD_BYTES},
+};
+
+/* tcpdump's words. */
 static const struct option_row rows[] = {
     {"nop", 1, .form = OPTION_BARE},         /* RFC 791 */
     {"eol", 0, .form = OPTION_BARE},         /* */
-    {"RR", 7, .form = OPTION_BYTES},         /* record route */
-    {"TS", 68, .form = OPTION_BYTES},        /* time stamps */
+    {"RR", 7, OPTION_VALUE(route)},          /* record route */
+    {"TS", 68, OPTION_VALUE(stamps)},        /* time stamps */
     {"security", 130, .form = OPTION_BYTES}, /* */
-    {"LSRR", 131, .form = OPTION_BYTES},     /* loose source route */
-    {"SSRR", 137, .form = OPTION_BYTES},     /* strict source route */
+    {"LSRR", 131, OPTION_VALUE(route)},      /* loose source route */
+    {"SSRR", 137, OPTION_VALUE(route)},      /* strict source route */
     {"RA", 148, .form = OPTION_U16},         /* router alert (RFC 2113) */
 };
 

@@ -24,7 +24,11 @@ const struct proto proto_ip6 = {
     .minimum = 40,
     .next = SPACE_IP,
     .numbers = (const struct proto_number[]){{SPACE_ETHERTYPE, 0x86dd},
-                                             {SPACE_IP, 41}, /* RFC 2473 */
+                                             {SPACE_FAMILY, 24}, /* NetBSD, OpenBSD */
+                                             {SPACE_FAMILY, 28}, /* FreeBSD */
+                                             {SPACE_FAMILY, 30}, /* macOS */
+                                             {SPACE_FAMILY, 10}, /* Linux */
+                                             {SPACE_IP, 41},     /* RFC 2473 */
                                              /* the packet that an error quotes (RFC 4443) */
                                              {SPACE_ICMP6, 1},
                                              {SPACE_ICMP6, 2},

@@ -51,6 +51,42 @@ size_t option_form_length(enum option_form form)
     return form < sizeof lengths / sizeof lengths[0] ? lengths[form] : 0;
 }
 
+const struct field *option_tail(const struct option_row *row)
+{
+    const struct field *last = &row->fields[row->count - 1];
+    return last->width == 0 ? last : NULL;
+}
+
+size_t option_fixed(const struct option_row *row)
+{
+    const struct field *last = &row->fields[row->count - 1];
+    return (last->bit + last->width) / 8U;
+}
+
+size_t option_element(const struct field *tail)
+{
+    switch (tail->kind) {
+    case FIELD_IP4:
+        return 4;
+    case FIELD_IP6:
+        return 16;
+    case FIELD_NUMBER:
+        return tail->unit;
+    default:
+        return 0;
+    }
+}
+
+bool option_has_fields(const struct option_row *row, size_t length)
+{
+    size_t fixed = option_fixed(row);
+    const struct field *tail = option_tail(row);
+    if (length < fixed || !tail)
+        return length == fixed;
+    size_t element = option_element(tail);
+    return element == 0 || (length - fixed) % element == 0;
+}
+
 bool option_put(struct option_list *list, uint8_t kind, const void *value, size_t length)
 {
     size_t room = list->size - list->length;

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "packet/field.h"
+
 enum option_form {
     OPTION_BYTES,  /* anything */
     OPTION_BARE,   /* nothing: it is there or not */
@@ -19,6 +21,7 @@ enum option_form {
     OPTION_PAIR,   /* two 32-bit numbers */
     OPTION_RANGES, /* any number of pairs of 32-bit numbers */
     OPTION_MAC,    /* an Ethernet address */
+    OPTION_FIELDS, /* a table of fields of its own */
 };
 
 struct option_row {
@@ -26,7 +29,13 @@ struct option_row {
     uint8_t kind;
     enum option_form form;
     uint8_t align; /* where it likes to begin, modulo 4, so that its numbers stand aligned */
+    /* Of OPTION_FIELDS. A tail is bytes, or as many addresses or numbers of `unit` bytes as fit. */
+    const struct field *fields;
+    size_t count;
 };
+
+#define OPTION_VALUE(table)                                                                        \
+    .form = OPTION_FIELDS, .fields = (table), .count = sizeof(table) / sizeof(table)[0]
 
 struct option_table {
     const struct option_row *rows; /* in the order in which they are written */
@@ -63,6 +72,15 @@ const struct option_row *option_named(const struct option_table *table, const ch
 
 /* The length of the value that a form has, 0 if that varies. */
 size_t option_form_length(enum option_form form);
+
+/* Of a row with fields: the length of the fixed ones; the tail, NULL if there is none; and the
+ * length of an element of the tail, 0 if it is bytes. */
+size_t option_fixed(const struct option_row *row);
+const struct field *option_tail(const struct option_row *row);
+size_t option_element(const struct field *tail);
+
+/* Whether a value of that length can be read by the fields: no less, and whole elements. */
+bool option_has_fields(const struct option_row *row, size_t length);
 
 /* A list under construction in the caller's bytes. */
 struct option_list {

@@ -106,7 +106,9 @@ static bool check_stackable(const struct packet *p, size_t layers, struct error 
 bool packet_push(struct packet *p, const struct proto *proto, struct error *err)
 {
     uint32_t at = payload_offset(p), header = (uint32_t)whole_units(proto, proto->minimum);
-    if (!check_stackable(p, 1, err) || !resize(p, p->count, at, 0, header, err))
+    /* one byte more, so that there are bytes for a header that is empty so far */
+    if (!check_stackable(p, 1, err) || !packet_reserve(p, p->size + header + 1U, err) ||
+        !resize(p, p->count, at, 0, header, err))
         return false;
     memset(p->bytes + at, 0, header);
     proto_initial(proto, p->bytes + at);
@@ -170,7 +172,7 @@ const uint8_t *packet_payload(const struct packet *p, size_t *length)
 
 /* The fields of a header by what they mean to the parser. */
 struct roles {
-    const struct field *header, *total, *payload, *next, *fragment, *more, *tail;
+    const struct field *header, *total, *payload, *next, *fragment, *more, *quoted, *tail;
     uint64_t computed, checksums; /* as pins */
 };
 
@@ -189,6 +191,9 @@ static struct roles roles_of(const struct proto *proto)
             break;
         case ROLE_MORE:
             r.more = f;
+            break;
+        case ROLE_QUOTED:
+            r.quoted = f;
             break;
         case ROLE_HEADER_LENGTH:
             r.header = f;
@@ -302,6 +307,11 @@ void packet_parse(struct packet *p, const struct proto *first)
         }
         end = l->end;
         const uint8_t *header = packet_header(p, p->count - 1U);
+        if (r.quoted && packet_shows(p, p->count - 1U, r.quoted)) {
+            uint64_t length = field_get(r.quoted, header) * r.quoted->unit;
+            if (length > 0 && length < end - at)
+                end = at + (uint32_t)length; /* extensions of the message follow (RFC 4884) */
+        }
         incomplete = incomplete || p->missing > 0 || (r.more && field_get(r.more, header) != 0);
         if (incomplete)
             l->pins |= r.checksums;
@@ -325,6 +335,11 @@ void packet_parse(struct packet *p, const struct proto *first)
 const struct proto *packet_ip_proto(const uint8_t *bytes, size_t length)
 {
     return length > 0 && bytes[0] >> 4 == 6 ? &proto_ip6 : &proto_ip;
+}
+
+const struct proto *packet_null_proto(const uint8_t *bytes, size_t length)
+{
+    return length >= 2 && bytes[0] == 0 && bytes[1] == 0 ? &proto_loop : &proto_null;
 }
 
 const char *packet_stop_name(enum packet_stop stop)

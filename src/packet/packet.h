@@ -95,6 +95,9 @@ void packet_parse(struct packet *packet, const struct proto *first);
 /* proto_ip or proto_ip6, by the version of the first byte (IPv4 for any but 6). */
 const struct proto *packet_ip_proto(const uint8_t *bytes, size_t length);
 
+/* proto_null or proto_loop, by where the zeros are: no family has more than 16 bits. */
+const struct proto *packet_null_proto(const uint8_t *bytes, size_t length);
+
 /* "whole", "cut short", … */
 const char *packet_stop_name(enum packet_stop stop);
 

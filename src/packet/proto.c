@@ -54,9 +54,11 @@ int64_t proto_number_in(const struct proto *proto, enum number_space space)
 void registry_init(struct registry *registry)
 {
     static const struct proto *const builtin[] = {
-        &proto_eth,       &proto_vlan,     &proto_arp,      &proto_ip,  &proto_ip6,
+        &proto_eth,       &proto_qinq,     &proto_vlan,     &proto_sll, &proto_sll2,
+        &proto_null,      &proto_loop,     &proto_arp,      &proto_ip,  &proto_ip6,
         &proto_ip6_hop,   &proto_ip6_dest, &proto_ip6_frag, &proto_udp, &proto_icmp,
-        &proto_ip6_route, &proto_icmp6,    &proto_ns,       &proto_na,  &proto_tcp,
+        &proto_ip6_route, &proto_icmp6,    &proto_rs,       &proto_ra,  &proto_ns,
+        &proto_na,        &proto_redirect, &proto_tcp,
     };
     memcpy(registry->protos, builtin, sizeof builtin);
     registry->count = sizeof builtin / sizeof builtin[0];

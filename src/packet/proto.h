@@ -16,9 +16,10 @@
 enum number_space {
     SPACE_NONE,
     SPACE_ETHERTYPE,
-    SPACE_IP,    /* IPv4 protocol, IPv6 next header */
-    SPACE_ICMP,  /* type of the message: what follows its eight bytes */
-    SPACE_ICMP6, /* */
+    SPACE_IP,     /* IPv4 protocol, IPv6 next header */
+    SPACE_ICMP,   /* type of the message: what follows its eight bytes */
+    SPACE_ICMP6,  /* */
+    SPACE_FAMILY, /* the address families of the BSDs */
 };
 
 struct proto_number {
@@ -40,11 +41,13 @@ struct proto {
 
 #define PROTO_FIELDS(table) .fields = (table), .count = sizeof(table) / sizeof(table)[0]
 
-extern const struct proto proto_eth, proto_vlan, proto_arp;
+extern const struct proto proto_eth, proto_vlan, proto_qinq, proto_arp;
+extern const struct proto proto_sll, proto_sll2, proto_null, proto_loop;
 extern const struct proto proto_ip, proto_ip6;
 extern const struct proto proto_ip6_hop, proto_ip6_route, proto_ip6_frag, proto_ip6_dest;
 extern const struct proto proto_tcp, proto_udp;
-extern const struct proto proto_icmp, proto_icmp6, proto_ns, proto_na;
+extern const struct proto proto_icmp, proto_icmp6;
+extern const struct proto proto_rs, proto_ra, proto_ns, proto_na, proto_redirect;
 
 /* The field of that name, or the (first) one with that role; NULL if there is none. */
 const struct field *proto_field(const struct proto *proto, const char *name);

@@ -27,6 +27,22 @@ const struct proto proto_tcp = {
     .numbers = (const struct proto_number[]){{SPACE_IP, 6}, {SPACE_NONE, 0}},
 };
 
+static const struct field ao[] = {
+    {"keyid", 0, 8, .kind = FIELD_NUMBER},
+    {"rnextkeyid", 8, 8, .kind = FIELD_NUMBER},
+    {"mac", 16, 0, .kind = FIELD_BYTES},
+};
+
+static const struct field uto[] = {
+    {"granularity", 0, 1, .kind = FIELD_NUMBER}, /* 1: minutes */
+    {"timeout", 1, 15, .kind = FIELD_NUMBER},
+};
+
+/* As many as there is room for, in either order: for 172 E0B, CEB, E1B; for 174 E1B, CEB, E0B. */
+static const struct field accecn[] = {
+    {"counters", 0, 0, .kind = FIELD_NUMBER, .unit = 3},
+};
+
 /* In the order in which Linux writes them, tcpdump's words. */
 static const struct option_row rows[] = {
     {"mss", 2, .form = OPTION_U16},                 /* RFC 9293 */
@@ -36,12 +52,12 @@ static const struct option_row rows[] = {
     {"wscale", 3, .form = OPTION_U8, .align = 1},   /* RFC 7323 */
     {"sack", 5, .form = OPTION_RANGES, .align = 2}, /* RFC 2018 */
     {"md5", 19, .form = OPTION_BYTES, .align = 2},  /* RFC 2385 */
-    {"ao", 29, .form = OPTION_BYTES},               /* RFC 5925 */
-    {"uto", 28, .form = OPTION_U16},                /* RFC 5482 */
+    {"ao", 29, OPTION_VALUE(ao)},                   /* RFC 5925 */
+    {"uto", 28, OPTION_VALUE(uto)},                 /* RFC 5482 */
     {"mptcp", 30, .form = OPTION_BYTES},            /* RFC 8684 */
     {"tfo", 34, .form = OPTION_BYTES},              /* RFC 7413 */
-    {"accecn0", 172, .form = OPTION_BYTES},         /* RFC 9768 */
-    {"accecn1", 174, .form = OPTION_BYTES},         /* */
+    {"accecn0", 172, OPTION_VALUE(accecn)},         /* RFC 9768 */
+    {"accecn1", 174, OPTION_VALUE(accecn)},         /* */
     {"eol", 0, .form = OPTION_BARE},                /* RFC 9293 */
 };
 

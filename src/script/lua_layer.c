@@ -6,36 +6,30 @@
 #include "script/lua_packet.h"
 #include "script/util.h"
 
+void push_value(lua_State *L, const struct field *f, const uint8_t *header)
+{
+    char text[FIELD_TEXT];
+    if (field_is_number(f) && f->kind != FIELD_FLAGS)
+        lua_pushinteger(L, (lua_Integer)field_get(f, header));
+    else
+        lua_pushstring(L, field_format(f, header, text));
+}
+
 /* [-0, +1, m] The field of the layer object at index 1; nil if the packet is cut off before it. */
 static void push_field(lua_State *L, const struct packet *p, size_t layer, const struct field *f)
 {
-    char text[FIELD_TEXT];
     size_t length;
     const uint8_t *bytes;
     if (!packet_has(p, layer, f)) {
         lua_pushnil(L);
-        return;
-    }
-    switch (f->kind) {
-    case FIELD_NUMBER:
-    case FIELD_HEX:
-    case FIELD_SEQ:
-        lua_pushinteger(L, (lua_Integer)field_get(f, packet_header(p, layer)));
-        break;
-    case FIELD_FLAGS:
-    case FIELD_MAC:
-    case FIELD_IP4:
-    case FIELD_IP6:
-        lua_pushstring(L, field_format(f, packet_header(p, layer), text));
-        break;
-    case FIELD_BYTES:
-        bytes = packet_bytes(p, layer, f, &length);
-        lua_pushlstring(L, (const char *)bytes, length);
-        break;
-    case FIELD_OPTIONS:
+    } else if (f->kind == FIELD_OPTIONS) {
         lua_getiuservalue(L, 1, 1);
         push_options(L, lua_gettop(L), layer, f);
-        break;
+    } else if (f->kind == FIELD_BYTES) {
+        bytes = packet_bytes(p, layer, f, &length);
+        lua_pushlstring(L, (const char *)bytes, length);
+    } else {
+        push_value(L, f, packet_header(p, layer));
     }
 }
 
@@ -60,43 +54,54 @@ static const char *wanted(const struct field *f)
     }
 }
 
-static int wrong_type(lua_State *L, const struct proto *proto, const struct field *f, int index)
+static int wrong_type(lua_State *L, const char *owner, const struct field *f, int index)
 {
-    return luaL_error(L, "%s.%s takes %s, not %s", proto->name, f->name, wanted(f),
+    return luaL_error(L, "%s.%s takes %s, not %s", owner, f->name, wanted(f),
                       lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL)
                                                         : luaL_typename(L, index));
 }
 
-static void set_number(lua_State *L, struct packet *p, size_t layer, const struct field *f,
-                       int index)
+uint64_t check_value(lua_State *L, const char *owner, const struct field *f, int index)
 {
-    const struct proto *proto = p->layers[layer].proto;
     int good;
     lua_Integer value = lua_tointegerx(L, index, &good);
     if (lua_isboolean(L, index) && f->width == 1) {
         value = lua_toboolean(L, index);
         good = 1;
     } else if (lua_type(L, index) != LUA_TNUMBER || !good) {
-        wrong_type(L, proto, f, index);
+        wrong_type(L, owner, f, index);
     }
-    if (f->kind != FIELD_SEQ && (value < 0 || (uint64_t)value > field_max(f)))
-        luaL_error(L, "%s.%s takes a number from 0 to %I, not %I", proto->name, f->name,
+    if (f->kind != FIELD_SEQ && f->width < 64 && (value < 0 || (uint64_t)value > field_max(f)))
+        luaL_error(L, "%s.%s takes a number from 0 to %I, not %I", owner, f->name,
                    (LUAI_UACINT)field_max(f), (LUAI_UACINT)value);
-    packet_set_number(p, layer, f, (uint64_t)value);
+    return (uint64_t)value;
 }
 
 /* A string without NUL bytes, which C would take for a shorter one. */
-static void set_text(lua_State *L, struct packet *p, size_t layer, const struct field *f, int index)
+static const char *check_text(lua_State *L, const char *owner, const struct field *f, int index)
 {
-    struct error err;
     size_t length;
     if (lua_type(L, index) != LUA_TSTRING)
-        wrong_type(L, p->layers[layer].proto, f, index);
+        wrong_type(L, owner, f, index);
     const char *text = lua_tolstring(L, index, &length);
     if (strlen(text) != length)
-        luaL_error(L, "%s.%s takes %s, and this one has a NUL byte in it",
-                   p->layers[layer].proto->name, f->name, wanted(f));
-    if (!packet_set_text(p, layer, f, text, &err))
+        luaL_error(L, "%s.%s takes %s, and this one has a NUL byte in it", owner, f->name,
+                   wanted(f));
+    return text;
+}
+
+/* Whether the field is given as text: an address, or flags that are no number. */
+static bool is_text(lua_State *L, const struct field *f, int index)
+{
+    return !field_is_number(f) || (f->kind == FIELD_FLAGS && lua_type(L, index) == LUA_TSTRING);
+}
+
+void write_value(lua_State *L, const char *owner, const struct field *f, uint8_t *header, int index)
+{
+    struct error err;
+    if (!is_text(L, f, index))
+        field_set(f, header, check_value(L, owner, f, index));
+    else if (!field_parse(f, header, check_text(L, owner, f, index), &err))
         raise_error(L, &err);
 }
 
@@ -106,7 +111,7 @@ static void set_bytes(lua_State *L, struct packet *p, size_t layer, const struct
     struct error err;
     size_t length;
     if (lua_type(L, index) != LUA_TSTRING)
-        wrong_type(L, p->layers[layer].proto, f, index);
+        wrong_type(L, p->layers[layer].proto->name, f, index);
     const char *bytes = lua_tolstring(L, index, &length);
     if (!packet_set_bytes(p, layer, f, bytes, length, &err))
         raise_error(L, &err);
@@ -122,29 +127,15 @@ void set_field(lua_State *L, struct packet *p, size_t layer, const struct field 
             raise_error(L, &err);
         return;
     }
-    switch (f->kind) {
-    case FIELD_FLAGS:
-        if (lua_type(L, index) == LUA_TSTRING) {
-            set_text(L, p, layer, f, index);
-            break;
-        } /* fall through */
-    case FIELD_NUMBER:
-    case FIELD_HEX:
-    case FIELD_SEQ:
-        set_number(L, p, layer, f, index);
-        break;
-    case FIELD_MAC:
-    case FIELD_IP4:
-    case FIELD_IP6:
-        set_text(L, p, layer, f, index);
-        break;
-    case FIELD_BYTES:
-        set_bytes(L, p, layer, f, index);
-        break;
-    case FIELD_OPTIONS:
+    const char *owner = p->layers[layer].proto->name;
+    if (f->kind == FIELD_OPTIONS)
         set_options(L, p, layer, f, index);
-        break;
-    }
+    else if (f->kind == FIELD_BYTES)
+        set_bytes(L, p, layer, f, index);
+    else if (!is_text(L, f, index))
+        packet_set_number(p, layer, f, check_value(L, owner, f, index));
+    else if (!packet_set_text(p, layer, f, check_text(L, owner, f, index), &err))
+        raise_error(L, &err);
 }
 
 void set_payload(lua_State *L, struct packet *p, int index)

@@ -81,6 +81,77 @@ static size_t check_mac(lua_State *L, int index, const char *name, uint8_t *out)
     return 6;
 }
 
+/* An element of a list as a field of its own. */
+static struct field element_of(const struct field *tail)
+{
+    struct field f = *tail;
+    f.bit = 0;
+    f.width = (uint16_t)(8 * option_element(tail));
+    return f;
+}
+
+static size_t check_tail(lua_State *L, int index, const struct option_row *row, uint8_t *out,
+                         size_t size)
+{
+    const struct field *tail = option_tail(row);
+    size_t length = 0, element = option_element(tail);
+    if (element == 0) {
+        if (lua_getfield(L, index, tail->name) != LUA_TNIL) {
+            const char *bytes = lua_tolstring(L, -1, &length);
+            if (lua_type(L, -1) != LUA_TSTRING || length > size)
+                luaL_error(L, "%s.%s takes a string of up to %d bytes", row->name, tail->name,
+                           (int)size);
+            memcpy(out, bytes, length);
+        }
+        lua_pop(L, 1);
+        return length;
+    }
+    struct field f = element_of(tail);
+    lua_Unsigned count = lua_rawlen(L, index);
+    if (count > size / element)
+        luaL_error(L, "option '%s' has too many %s", row->name, tail->name);
+    for (lua_Unsigned i = 1; i <= count; i++, length += element) {
+        lua_rawgeti(L, index, (lua_Integer)i);
+        write_value(L, row->name, &f, out + length, lua_gettop(L));
+        lua_pop(L, 1);
+    }
+    return length;
+}
+
+static const struct field *field_of(const struct option_row *row, const char *name)
+{
+    for (size_t i = 0; i < row->count; i++)
+        if (strcmp(row->fields[i].name, name) == 0)
+            return &row->fields[i];
+    return NULL;
+}
+
+/* {pointer = 4, "192.0.2.1"}: fixed fields by name, the elements of the tail as a list. */
+static size_t check_value_fields(lua_State *L, int index, const struct option_row *row,
+                                 uint8_t *out, size_t size)
+{
+    if (!lua_istable(L, index))
+        luaL_error(L, "option '%s' takes a table or a string, not %s", row->name,
+                   luaL_typename(L, index));
+    const struct field *tail = option_tail(row);
+    size_t fixed = option_fixed(row);
+    memset(out, 0, fixed);
+    for (size_t i = 0; i < row->count; i++)
+        if (row->fields[i].initial != 0)
+            field_set(&row->fields[i], out, row->fields[i].initial);
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (lua_type(L, -2) == LUA_TNUMBER && tail && option_element(tail) > 0)
+            continue;
+        const struct field *f =
+            lua_type(L, -2) == LUA_TSTRING ? field_of(row, lua_tostring(L, -2)) : NULL;
+        if (!f || (f == tail && option_element(tail) > 0))
+            luaL_error(L, "option '%s' has no field '%s'", row->name, luaL_tolstring(L, -2, NULL));
+        if (f != tail)
+            write_value(L, row->name, f, out, lua_gettop(L));
+    }
+    return tail ? fixed + check_tail(L, index, row, out + fixed, size - fixed) : fixed;
+}
+
 /* Appends option `kind` with the value at `index`; nil and false leave it out. A string is the
  * value's bytes whatever the kind, but for MAC addresses, which have a text. */
 static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, bool align)
@@ -124,6 +195,9 @@ static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, 
         break;
     case OPTION_MAC:
         length = check_mac(L, index, name, value);
+        break;
+    case OPTION_FIELDS:
+        length = check_value_fields(L, index, row, value, sizeof value);
         break;
     }
     draft_put(L, d, kind, value, length);
@@ -247,8 +321,32 @@ static struct option_walk walk_of(const struct part *part)
     return walk;
 }
 
+static void push_fields(lua_State *L, const struct option *o)
+{
+    const struct field *tail = option_tail(o->row);
+    lua_newtable(L);
+    for (size_t i = 0; i < o->row->count; i++)
+        if (&o->row->fields[i] != tail) {
+            push_value(L, &o->row->fields[i], o->value);
+            lua_setfield(L, -2, o->row->fields[i].name);
+        }
+    if (!tail)
+        return;
+    size_t at = option_fixed(o->row), element = option_element(tail);
+    if (element == 0) {
+        lua_pushlstring(L, (const char *)o->value + at, o->length - at);
+        lua_setfield(L, -2, tail->name);
+        return;
+    }
+    struct field f = element_of(tail);
+    for (lua_Integer i = 1; at < o->length; i++, at += element) {
+        push_value(L, &f, o->value + at);
+        lua_rawseti(L, -2, i);
+    }
+}
+
 /* [-0, +1, m] The value in the form that setting takes. */
-static void push_value(lua_State *L, const struct option *o)
+static void push_option(lua_State *L, const struct option *o)
 {
     enum option_form form = o->row ? o->row->form : OPTION_BYTES;
     size_t length = option_form_length(form);
@@ -265,6 +363,8 @@ static void push_value(lua_State *L, const struct option *o)
             lua_rawseti(L, -2, 2);
             lua_rawseti(L, -2, (lua_Integer)i + 1);
         }
+    } else if (form == OPTION_FIELDS && option_has_fields(o->row, o->length)) {
+        push_fields(L, o);
     } else if (length == 0 || o->length != length) {
         lua_pushlstring(L, (const char *)o->value, o->length);
     } else if (form == OPTION_MAC) {
@@ -293,7 +393,7 @@ static int options_index(lua_State *L)
     struct option option;
     while (option_next(&walk, &option))
         if (option.kind == kind) {
-            push_value(L, &option);
+            push_option(L, &option);
             return 1;
         }
     return 0;
@@ -355,7 +455,7 @@ static int options_step(lua_State *L)
         lua_pushstring(L, option.row->name);
     else
         lua_pushinteger(L, option.kind);
-    push_value(L, &option);
+    push_option(L, &option);
     return 2;
 }
 

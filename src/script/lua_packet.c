@@ -167,7 +167,8 @@ static int packet_div(lua_State *L)
     return 1;
 }
 
-/* parse(bytes [, layer = "ip"]) -> packet; "ip" goes by the version of the first byte. */
+/* parse(bytes [, layer = "ip"]) -> packet; "ip" goes by the version of the first byte, "null"
+ * by the byte order. */
 static int packet_from(lua_State *L)
 {
     size_t length;
@@ -185,6 +186,8 @@ static int packet_from(lua_State *L)
         return luaL_argerror(L, 1, "too many bytes for a packet");
     if (first == &proto_ip)
         first = packet_ip_proto((const uint8_t *)bytes, length);
+    else if (first == &proto_null)
+        first = packet_null_proto((const uint8_t *)bytes, length);
     struct packet *p = new_packet(L, length);
     memcpy(p->bytes, bytes, length);
     p->size = (uint32_t)length;

@@ -39,6 +39,15 @@ void set_options(lua_State *L, struct packet *packet, size_t layer, const struct
 /* [-0, +1, m] The options at a field of the layer of the packet at `packet_index`. */
 void push_options(lua_State *L, int packet_index, size_t layer, const struct field *field);
 
+/* [-0, +1, m] The number, address or flags of a field. */
+void push_value(lua_State *L, const struct field *field, const uint8_t *header);
+
+/* [-0, +0, v] Writes such a field from the value at `index`; the number that is there. Raise,
+ * naming owner.field. */
+void write_value(lua_State *L, const char *owner, const struct field *field, uint8_t *header,
+                 int index);
+uint64_t check_value(lua_State *L, const char *owner, const struct field *field, int index);
+
 /* [-0, +0, v] Sets a field of a layer, or the payload, from the value at `index`; nil means as if
  * it had never been set. */
 void set_field(lua_State *L, struct packet *packet, size_t layer, const struct field *field,

@@ -74,7 +74,7 @@ local function samples(field)
     MAC = { { "02:00:00:00:00:0a", "02:00:00:00:00:0a" } },
     IPv4 = { { "203.0.113.255", "203.0.113.255" } },
     IPv6 = { { "2001:db8::ff", "2001:db8::ff" } },
-    bytes = { { "\0\1\2\3\4\5" } },
+    bytes = { { ("\1"):rep(field.width > 0 and field.width // 8 or 6) } },
     options = { { "\1\1\1\1\1\1\1\1" } },
   }
   return assert(of[field.kind], field.kind)
@@ -94,7 +94,8 @@ t.test("every field of every layer: set, build, parse, get", function()
         set[name][field.name] = sample[1]
         t.equal(set:bytes(), made:bytes(), what)
         local back = p.parse(made:bytes(), name)
-        local layer = assert(back[name] or back.ip6, what) -- "ip" goes by the version
+        -- "ip" goes by the version, "null" by the byte order
+        local layer = assert(back[name] or back.ip6 or back.loop, what)
         if layer:name() == name then
           t.equal(tostring(layer[field.name]), tostring(read), what)
         end
@@ -241,6 +242,85 @@ t.test("what an ICMP error quotes is layers too", function()
   t.equal(parsed:stopped(), nil)
   t.equal(tostring(parsed),
     "IP 192.0.2.2 > 192.0.2.1: ICMP 192.0.2.2 tcp port 80 unreachable, length 36")
+end)
+
+t.test("what links are: cooked captures, address families, two tags", function()
+  local udp = p.ip { src = SRC, dst = DST } / p.udp { dport = 9 } / "x"
+  local udp6 = p.ip6 { src = SRC6, dst = DST6 } / p.udp { dport = 9 } / "x"
+  for _, name in ipairs { "sll", "sll2", "null", "loop", "eth" } do
+    for _, inner in ipairs { udp, udp6 } do
+      local packet = p[name]() / inner
+      local back = p.parse(packet:bytes(), name)
+      t.equal(back == packet, true)
+      t.equal(table.concat(back:layers(), " "), table.concat(packet:layers(), " "))
+    end
+  end
+  t.equal((p.null() / udp):bytes():sub(1, 4), "\2\0\0\0")
+  t.equal((p.loop() / udp6):bytes():sub(1, 4), "\0\0\0\24")
+  for _, family in ipairs { 10, 24, 28, 30 } do
+    t.equal(p.parse(string.pack("<I4", family) .. udp6:bytes(), "null").ip6.dst, DST6)
+    t.equal(p.parse(string.pack(">I4", family) .. udp6:bytes(), "null").loop.family, family)
+  end
+  t.equal((p.sll { src = "02:00:00:00:00:01" } / udp).sll.addr, "\2\0\0\0\0\1\0\0")
+  local tagged = p.eth() / p.qinq { vlan = 4095 } / p.vlan { vlan = 7 } / udp
+  t.equal(tagged.eth.type, 0x88a8)
+  t.equal(tagged.qinq.type, 0x8100)
+  t.equal(p.parse(tagged:bytes(), "eth").vlan.vlan, 7)
+end)
+
+t.test("options with fields of their own", function()
+  local function again(made, name)
+    local back = p.parse(made:bytes(), name)
+    t.equal(back:bytes(), made:bytes())
+    return back[name].options
+  end
+  local tcp = again(p.tcp { options = { ao = { keyid = 1, rnextkeyid = 2, mac = "mac!" },
+    uto = { granularity = 1, timeout = 300 }, accecn0 = { 1, 2, 0xffffff }, tfo = "cookie!!" } },
+    "tcp")
+  t.equal(tostring(tcp), "ao keyid 1 rnextkeyid 2 0x6d616321,uto granularity 1 timeout 300,"
+    .. "tfo 0x636f6f6b69652121,accecn0 1 2 16777215,eol")
+  t.equal(tcp.ao.mac, "mac!")
+  t.equal(tcp.uto.timeout, 300)
+  t.equal(tcp.accecn0[3], 0xffffff)
+  t.equal(p.tcp { options = { accecn1 = {} } }.tcp:raw "options", "\174\2\0\0")
+  local ip = again(p.ip { options = { RR = { pointer = 8, "192.0.2.7", "0.0.0.0" },
+    TS = { flag = 1, overflow = 3, data = "12345678" }, RA = 0 } }, "ip")
+  t.equal(ip.RR.pointer, 8)
+  t.equal(ip.RR[1], "192.0.2.7")
+  t.equal(#ip.RR, 2)
+  t.equal(ip.TS.overflow, 3)
+  t.equal(ip.TS.pointer, 5)
+  t.equal(ip.RA, 0)
+  local ra = again(p.ra { options = { mtu = { mtu = 1500 }, sll = "02:00:00:00:00:01",
+    prefix = { onlink = true, valid = 86400, prefix = "2001:db8::" },
+    rdnss = { lifetime = 600, "2001:db8::53" } } }, "ra")
+  t.equal(ra.mtu.mtu, 1500)
+  t.equal(ra.prefix.onlink, 1)
+  t.equal(ra.prefix.length, 64)
+  t.equal(ra.prefix.prefix, "2001:db8::")
+  t.equal(ra.rdnss[1], "2001:db8::53")
+  -- of another length than its fields have, it is bytes
+  t.equal(p.tcp { options = { ao = "x" } }.tcp.options.ao, "x")
+  t.equal(p.tcp { options = { accecn0 = "1234" } }.tcp.options.accecn0, "1234")
+  t.contains(raises(p.tcp, { options = { ao = { key = 1 } } }), "option 'ao' has no field 'key'")
+  t.contains(raises(p.tcp, { options = { ao = { keyid = 256 } } }),
+    "ao.keyid takes a number from 0 to 255, not 256")
+  t.contains(raises(p.tcp, { options = { accecn0 = { 1 << 24 } } }), "accecn0.counters takes")
+  t.contains(raises(p.ip, { options = { RR = 7 } }), "option 'RR' takes a table or a string")
+end)
+
+t.test("a quote ends where the message says", function()
+  local quoted = p.ip { src = SRC, dst = DST, length = 1500 } / p.udp { dport = 9 } / "12345678"
+  local extension = "\x20\0\xff\xff"
+  local made = p.ip { src = DST, dst = SRC } / p.icmp { type = 11, length = 8 }
+    / (quoted:bytes():sub(1, 32) .. extension)
+  local back = p.parse(made:bytes())
+  t.equal(#back.udp.payload, 4)
+  t.equal(#back.icmp.payload, 36)
+  t.contains(back:tree(), "padding")
+  t.equal(back:bytes(), made:bytes())
+  made.icmp.length = 255 -- more than there is
+  t.equal(#p.parse(made:bytes()).udp.payload, 8)
 end)
 
 t.test("relative numbers, tree and hex dump", function()
