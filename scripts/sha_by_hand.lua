@@ -5,7 +5,8 @@ local net, p = require "tcplua.net", require "tcplua.packet"
 local hash = require "tcplua.hash"
 
 local src, dst, port = ...
-if not port then
+local dport = math.tointeger(tonumber(port))
+if not dport or dport < 1 or dport > 65535 then
   io.stderr:write("usage: tcplua scripts/sha_by_hand.lua SRC DST PORT\n")
   os.exit(2)
 end
@@ -13,7 +14,7 @@ local ip = src:find(":", 1, true) and p.ip6 or p.ip
 
 -- A wire is a local port and everything that comes for it. It is ready before we send anything.
 local wire <close> = assert(net.open { src = src, dst = dst })
-local sport, dport = wire:sport(), assert(math.tointeger(tonumber(port)), "PORT is no number")
+local sport = wire:sport()
 
 local seq = math.random(0, 0xffffffff) -- the number of our next byte
 local ack = 0                          -- the number of the server's next byte
@@ -53,17 +54,14 @@ send "."
 -- 2. The line: data in, ACK out, until it is whole. What comes twice, or too early, is not taken.
 local line, their_fin = "", false
 while not line:find "\n" do
+  assert(not their_fin, "the server closed before the line was whole")
   local tcp, data = receive()
-  if tcp.seq == ack and #data > 0 then
+  if tcp.seq == ack then
     line = line .. data
     ack = (ack + #data) & 0xffffffff
     their_fin = tcp.flags:find "F" ~= nil
-    if not their_fin then send "." end
-  elseif tcp.seq == ack and tcp.flags:find "F" then
-    error("the server closed before the line was whole", 0)
-  elseif #data > 0 then
-    send "." -- says again what we wait for
   end
+  if #data > 0 and not their_fin then send "." end -- twice or too early: says again what we wait for
 end
 line = line:match "^[^\n]*\n"
 
