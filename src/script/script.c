@@ -252,7 +252,7 @@ void script_free(struct script *script)
 /* --- signals ------------------------------------------------------------------------------------
  */
 
-static volatile sig_atomic_t caught, caught_signal;
+static volatile sig_atomic_t caught, caught_signal, told; /* told: of the time limit */
 
 int script_signal(void)
 {
@@ -275,7 +275,7 @@ static void end_now(int number)
 {
     if (number == SIGALRM) {
         static const char line[] = "tcplua: the time limit has passed\n";
-        ssize_t ignored = write(STDERR_FILENO, line, sizeof line - 1);
+        ssize_t ignored = told ? 0 : write(STDERR_FILENO, line, sizeof line - 1);
         (void)ignored;
         _exit(STATUS_TIMEOUT);
     }
@@ -457,8 +457,10 @@ static int run_script(struct script *script, const struct run *run)
         script->status = STATUS_OK;
     } else if (caught) {
         script->status = caught_signal == SIGALRM ? STATUS_TIMEOUT : 128 + caught_signal;
-        if (caught_signal == SIGALRM)
+        if (caught_signal == SIGALRM) {
+            told = 1;
             complain("the time limit has passed");
+        }
     } else {
         script->status = status_of_error(L);
     }
@@ -509,13 +511,8 @@ static int load_file(lua_State *L, const char *path)
     int result = luaL_loadfilex(L, standard_input ? NULL : path, "t");
     if (result == LUA_OK)
         return 1;
-    size_t length;
-    const char *text = lua_tolstring(L, -1, &length);
     struct error err;
-    char shown[300];
-    fail(&err, ERROR_USAGE, "EINVAL", "%s",
-         text_escape(shown, sizeof shown, text ? text : "cannot load the script",
-                     text ? length : 22));
+    fail(&err, ERROR_USAGE, "EINVAL", "%s", lua_tostring(L, -1));
     push_error(L, &err);
     return lua_error(L);
 }

@@ -141,6 +141,8 @@ t.test("K1 a script of 100 MiB", function()
 end)
 row("K2 a syntax error", "$T " .. write("syntax.lua", "x = = 1"),
   { status = 2, out = false, err = "syntax.lua:1: unexpected symbol near '='" })
+row("K2 a syntax error at a control character", "$T " .. write("control.lua", "x = \27"),
+  { status = 2, out = false, err = "near '<\\27>'" })
 row("K2 a syntax error in -e", "$T -e 'x ='",
   { status = 2, out = false, err = "(command line):1:" })
 row("K3 a precompiled script", "$T " .. write("binary.lua", "\27Lua\x54\0\x19\x93\r\n\x1a\n"),
@@ -215,6 +217,9 @@ endless("K6 a pattern that never ends",
   "string.find(('a'):rep(100000), ('.-'):rep(20) .. 'b')")
 endless("K6 a wait", "require 'tcplua.task'.sleep(1e9)")
 endless("K6 a child", "while true do os.execute 'exec sleep 3 >/dev/null 2>&1' end")
+row("K6 the limit is told once, though a child outlives it",
+  [[$T --timeout 200ms -e 'io.popen("exec sleep 2 2>&-"):read("a")' 2>&1 | grep -c limit]],
+  { status = 0, out = "1\n", err = false })
 row("K4 the limit does not hurt who is faster", "$T --timeout 30s -e 'print(1)'",
   { status = 0, out = "1\n", err = false, within = 3 })
 
