@@ -55,7 +55,7 @@ static bool chosen_iface(const char *name, struct iface *iface, struct error *er
     if (!iface_by_name(name, iface, err))
         return false;
     if (!iface->up)
-        return fail(err, ERROR_NETWORK, "ENETDOWN",
+        return fail(err, ERROR_ENVIRONMENT, "ENETDOWN",
                     "interface %s is down; bring it up with 'ip link set %s up'", iface->name,
                     iface->name);
     return true;
