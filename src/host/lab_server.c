@@ -232,6 +232,8 @@ struct lab_server *lab_server_start(uint16_t port, lab_digest *digest, struct er
     server->child = server->reports = -1;
     if (!start(server, port, digest)) {
         fail_errno(err, errno, "the lab's server cannot serve port %u", port);
+        if (err)
+            err->kind = ERROR_ENVIRONMENT; /* a fork that is refused is one, whatever its errno */
         lab_server_stop(server);
         return NULL;
     }
