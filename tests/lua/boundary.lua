@@ -483,6 +483,17 @@ t.test("K10 a task may yield, and a dead one is not resumed", function()
   t.equal(err[1], "its own")
 end)
 
+t.test("K10 a task neither waits for itself nor cancels itself", function()
+  fresh()
+  for method, text in pairs { join = "cannot wait for its own end", cancel = "cannot cancel itself" } do
+    local me
+    me = task.spawn(function() me[method](me) end)
+    local ok, err = pcall(me.join, me)
+    t.equal(ok, false)
+    t.contains(err, text)
+  end
+end)
+
 t.test("K10 an error in a finalizer or in __close does not stop the program", function()
   fresh()
   local conn = connected()
