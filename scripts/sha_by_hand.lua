@@ -61,7 +61,7 @@ while not line:find "\n" do
     ack = (ack + #data) & 0xffffffff
     their_fin = tcp.flags:find "F" ~= nil
   end
-  if #data > 0 and not their_fin then send "." end -- twice or too early: says again what we wait for
+  if #data > 0 and not their_fin then send "." end -- taken or not: what we wait for
 end
 line = line:match "^[^\n]*\n"
 

@@ -485,7 +485,8 @@ end)
 
 t.test("K10 a task neither waits for itself nor cancels itself", function()
   fresh()
-  for method, text in pairs { join = "cannot wait for its own end", cancel = "cannot cancel itself" } do
+  local texts = { join = "cannot wait for its own end", cancel = "cannot cancel itself" }
+  for method, text in pairs(texts) do
     local me
     me = task.spawn(function() me[method](me) end)
     local ok, err = pcall(me.join, me)
