@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -128,6 +129,17 @@ static int run(struct script *script, const struct options *options, struct lab 
     return status;
 }
 
+/* Each connection of an address of this host holds one descriptor, its guard, until TIME-WAIT is
+ * over: more than the usual 1,024 where a script closes often. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 /* Everything between the options and the exit status. */
 static int start(const struct options *options, int argc, char **argv)
 {
@@ -160,6 +172,7 @@ static int start(const struct options *options, int argc, char **argv)
         script->network.recorder = program.capture;
         script->leave = leave_by_exit;
         script->self = &program;
+        allow_descriptors();
         script->prelude = lab ? lab_prelude(lab) : NULL;
         script_catch_signals(script, options->timeout);
         status = verdict(&program, run(script, options, lab));

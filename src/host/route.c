@@ -79,7 +79,9 @@ static bool refuse(int refused, const struct addr *dst, const struct addr *src, 
 {
     char to[ADDR_TEXT], from[ADDR_TEXT];
     addr_format(dst, to);
-    if (src && !addr_is_local(src)) /* for IPv4 the kernel then says that there is no route */
+    bool asked = refused != EMFILE && refused != ENFILE && refused != ENOMEM;
+    /* For IPv4 the kernel says of a source that is not its own that there is no route. */
+    if (asked && src && !addr_is_local(src))
         return fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "%s is not an address of this host",
                     addr_format(src, from));
     switch (refused) {

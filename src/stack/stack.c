@@ -200,15 +200,19 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
     *mtu = stack->link->mtu;
     if (!stack->attached) {
         const struct addr *src = stack->host_address ? &stack->local : NULL;
-        if (route_get(dst, src, stack->ifindex, &found, err)) {
+        struct error why;
+        if (route_get(dst, src, stack->ifindex, &found, &why)) {
             if (found.mtu)
                 *mtu = found.mtu;
             if (!found.local && found.gateway.kind != ADDR_NONE)
                 *hop = found.gateway;
+        } else if (why.kind == ERROR_ENVIRONMENT ||
+                   (stack->host_address && !addr_is_loopback(&stack->local))) {
+            if (err)
+                *err = why;
+            return false;
         } else if (stack->host_address) {
             char here[ADDR_TEXT], there[ADDR_TEXT];
-            if (!addr_is_loopback(&stack->local))
-                return false;
             return fail(err, ERROR_NETWORK, "ENETUNREACH",
                         "%s cannot reach %s: a loopback address stays on this host",
                         addr_format(&stack->local, here), addr_format(dst, there));

@@ -393,6 +393,19 @@ t.test("J18 few descriptors, little memory", function()
   end
 end)
 
+-- In TIME-WAIT a connection of this host's address holds the descriptor of its guard.
+local closes_often = write("closes.lua", [[
+    local tcp, hash = require "tcplua.tcp", require "tcplua.hash"
+    for _ = 1, 60 do
+      local c <close> = assert(tcp.connect { src = "127.0.0.1", dst = "127.0.0.1", port = 9000 })
+      assert(c:send(hash.sha256(assert(c:read_line())):hex() .. "\n"))
+    end
+  ]])
+lab_row("J18 more connections in TIME-WAIT than the soft limit has descriptors",
+  "ulimit -Sn 40; $T --lab " .. closes_often, { status = 0, err = false })
+lab_row("J18 more than the hard limit has", "ulimit -n 40; $T --lab " .. closes_often,
+  { status = 4, err = "Too many open files" })
+
 t.test("J4 set-user-ID", function()
   if not ROOT then t.skip "needs root" end
   if SANITIZED then t.skip "the leak checker cannot look into such a process" end
