@@ -115,6 +115,8 @@ bool capture_write(struct capture_writer *writer, const struct capture_frame *fr
         whole.iface = "";
     if (whole.original < whole.length)
         whole.original = whole.length;
+    if (whole.length > CAPTURE_SNAPLEN)
+        whole.length = CAPTURE_SNAPLEN;
     struct error failure;
     bool made = writer->format->frame(writer->state, &writer->buffer, &whole, &failure);
     return commit(writer, made, &failure, err);

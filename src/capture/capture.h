@@ -18,6 +18,8 @@ enum capture_format { CAPTURE_PCAPNG, CAPTURE_PCAP };
 /* libpcap's numbers of the link types that we write. */
 enum { CAPTURE_ETHERNET = 1, CAPTURE_RAW_IP = 101 };
 
+#define CAPTURE_SNAPLEN 262144 /* bytes of a frame: readers take no more, so the rest is cut */
+
 struct capture_writer;
 
 /* pcap for a name that ends in ".pcap" or ".cap", else pcapng. */

@@ -8,8 +8,6 @@
 #include "capture/format.h"
 #include "capture/pcap_library.h"
 
-#define SNAPLEN 262144 /* what readers take at most */
-
 struct pcap_file {
     struct pcap_library pcap;
     int linktype;          /* of the first frame; -1 before it */
@@ -42,8 +40,9 @@ static bool open_dumper(struct pcap_file *self, int linktype, struct error *err)
 {
     self->linktype = linktype;
     /* For raw IP the library's own number differs from the one in files, which it writes. */
-    self->dead = self->pcap.open_dead_with_tstamp_precision(
-        linktype == CAPTURE_RAW_IP ? DLT_RAW : linktype, SNAPLEN, PCAP_TSTAMP_PRECISION_NANO);
+    self->dead =
+        self->pcap.open_dead_with_tstamp_precision(linktype == CAPTURE_RAW_IP ? DLT_RAW : linktype,
+                                                   CAPTURE_SNAPLEN, PCAP_TSTAMP_PRECISION_NANO);
     self->memory = self->dead ? open_memstream(&self->bytes, &self->length) : NULL;
     self->dumper = self->memory ? self->pcap.dump_fopen(self->dead, self->memory) : NULL;
     if (!self->dumper)
@@ -79,7 +78,7 @@ static bool pcap_frame(void *state, struct buffer *out, const struct capture_fra
     const struct pcap_pkthdr header = {
         /* With nanosecond precision tv_usec holds nanoseconds. */
         .ts = {.tv_sec = (time_t)(time / 1000000000), .tv_usec = (suseconds_t)(time % 1000000000)},
-        .caplen = (bpf_u_int32)(frame->length < SNAPLEN ? frame->length : SNAPLEN),
+        .caplen = (bpf_u_int32)frame->length,
         .len = (bpf_u_int32)frame->original,
     };
     self->pcap.dump((u_char *)self->dumper, &header, frame->bytes);

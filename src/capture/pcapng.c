@@ -278,11 +278,13 @@ static bool pcapng_drops(void *state, struct buffer *out, int linktype, const ch
 }
 
 /* The kernel's drops stand where dumpcap puts them, so that Wireshark shows them among the file's
- * properties; the format has a row for drops by the operating system too, which nobody reads. */
+ * properties; the format has a row for drops by the operating system too, which nobody reads. A
+ * file without an interface is right, but libpcap, and so tcpdump, does not take it. */
 static bool pcapng_end(void *state, struct buffer *out, struct error *err)
 {
-    (void)err;
-    const struct pcapng *self = state;
+    struct pcapng *self = state;
+    if (self->count == 0 && !meet_interface(self, out, CAPTURE_ETHERNET, "", err))
+        return false;
     for (size_t i = 0; i < self->count; i++) {
         const struct interface *interface = &self->interfaces[i];
         if (!interface->has_drops)

@@ -118,6 +118,11 @@ function net.sniff(options)
   return list
 end
 
+--- A filter in libpcap's language, for packets from anywhere: filter:matches(packet).
+function net.filter(expression)
+  return require "tcplua.capture".filter(expression)
+end
+
 --- Two links in memory, joined: what is sent into one comes out of the other. Fields: medium ("ip",
 -- "eth"), mtu, seed, loss, duplicate, reorder, corrupt (probabilities), delay, jitter (seconds).
 net.pair = core.pair

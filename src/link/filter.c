@@ -155,7 +155,8 @@ struct filter *filter_compile_linktype(const char *expression, int linktype, str
         free(filter);
         return NULL;
     }
-    pcap_t *dead = filter->pcap.open_dead(linktype == CAPTURE_RAW_IP ? DLT_RAW : linktype, 262144);
+    pcap_t *dead =
+        filter->pcap.open_dead(linktype == CAPTURE_RAW_IP ? DLT_RAW : linktype, CAPTURE_SNAPLEN);
     bool compiled = dead && filter->pcap.compile(dead, &filter->program, expression, 1,
                                                  PCAP_NETMASK_UNKNOWN) == 0;
     if (!dead)

@@ -197,6 +197,7 @@ int luaopen_tcplua_core(lua_State *L)
 const luaL_Reg core_modules[] = {
     {"tcplua.core", luaopen_tcplua_core},
     {"tcplua.hash", luaopen_tcplua_hash},
+    {"tcplua.capture.core", luaopen_tcplua_capture_core},
     {"tcplua.packet.core", luaopen_tcplua_packet_core},
     {NULL, NULL},
 };
