@@ -21,6 +21,7 @@ local NONE = table.pack()
 local main = {}         -- what the main chunk waits for, kept like a task
 local current           -- the task that runs, nil in the main chunk
 local waiting = {}      -- set of the tasks that wait
+local soonest = math.huge -- none of them has a deadline before this
 local waiters = {}      -- object -> set of those (main among them) that wait for its news
 local ready = {}        -- tasks to be resumed, in order
 local failed            -- a task that failed before anybody joined it
@@ -66,6 +67,7 @@ local function finish(me, ok, ...)
   if ok and coroutine.status(me.thread) ~= "dead" then
     if me.parked then
       waiting[me] = true
+      soonest = math.min(soonest, me.deadline)
     else
       ready[#ready + 1] = me -- a plain yield: the others first
     end
@@ -101,11 +103,18 @@ local function run_ready()
   end
 end
 
-local function earliest(deadline)
+-- Wakes whose deadline has come. With a thousand tasks there is news far more often than that, so
+-- they are looked through only when it may have.
+local function wake_due(now)
+  if now < soonest then return end
+  soonest = math.huge
   for me in pairs(waiting) do
-    if me.deadline < deadline then deadline = me.deadline end
+    if now >= me.deadline then
+      wake(me, false)
+    else
+      soonest = math.min(soonest, me.deadline)
+    end
   end
-  return deadline
 end
 
 -- Runs the loop until the main chunk has what it waits for.
@@ -114,7 +123,7 @@ local function run(what)
   while true do
     run_ready()
     if main.awake then return end
-    local due = math.min(earliest(main.deadline), notice)
+    local due = math.min(main.deadline, soonest, notice)
     local source, why = core.poll(due)
     if source ~= nil then
       stir(source)
@@ -127,9 +136,7 @@ local function run(what)
     -- Seconds and the clock's nanoseconds are not rounded alike: what timed out was due.
     local now = why == "timeout" and math.max(core.now(), due) or core.now()
     if now >= main.deadline and not main.awake then wake(main, false) end
-    for me in pairs(waiting) do
-      if now >= me.deadline then wake(me, false) end
-    end
+    wake_due(now)
     if now >= notice then
       notice = math.huge
       if not main.awake then io.stderr:write("tcplua: waiting for ", what, "\n") end
@@ -211,7 +218,7 @@ end
 --- Forgets every task, closing what they hold: between two tests.
 function task.reset()
   for me in pairs(waiting) do me:cancel() end
-  waiting, waiters, ready, failed = {}, {}, {}, nil
+  waiting, waiters, ready, failed, soonest = {}, {}, {}, nil, math.huge
 end
 
 --- Seconds on the clock that all deadlines are measured on.
