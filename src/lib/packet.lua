@@ -29,6 +29,13 @@
 --     packet:pinned()            {"tcp.checksum"}: the computed fields that were set by hand
 --     packet:line { seq =, ack = }   as tostring(), with numbers relative to these
 --     packet:tree(), packet:hex()    what show() and hexdump() print
+--     packet:trailer(n)          what layer n (1 if left out) carries behind the end of the next:
+--                                Ethernet padding; with a string as second argument sets it and
+--                                returns the packet; layer 0 is what is behind all of them
+--     packet:code()              Lua source that makes the same packet, an expression of p
+--     packet:diff(other)         a list of { field = "tcp.seq", left, right }, as text a line each
+--     packet:layout()            its headers drawn as the RFCs do; p.layout(name) a protocol's
+--     p.protocols(), p.fields(name)  what there is; p.help(), p.help(name) print it
 --     layer.field                a number, an address or flags as a string ("S."), options
 --     layer.payload              everything behind the header of this layer
 --     layer:checksum_ok()        true, false, or nil, and a word: good, bad, partial, none, unknown
@@ -42,6 +49,8 @@
 --                                RR = { pointer = 4, "0.0.0.0", "0.0.0.0" }
 --                                tcp.options.mss reads and sets one; pairs() goes through all
 local p = require "tcplua.packet.core"
+local code = require "tcplua.packet.code"
+local layout = require "tcplua.packet.layout"
 
 local packet = p.methods
 p.methods = nil
@@ -49,6 +58,93 @@ p.methods = nil
 --- Prints the tree of fields.
 function packet:show()
   print((self:tree():gsub("\n$", "")))
+end
+
+--- Lua source that makes the same packet, what is pinned included.
+function packet:code()
+  return code.packet(self)
+end
+
+--- The headers as the RFCs draw them.
+function packet:layout()
+  return layout.packet(self)
+end
+
+p.layout = layout.protocol
+
+local differences = {}
+
+function differences:__tostring()
+  local lines = {}
+  for i, d in ipairs(self) do
+    lines[i] = ("%s: %s | %s"):format(d.field, d[1] or "none", d[2] or "none")
+  end
+  return table.concat(lines, "\n")
+end
+
+-- A value as it is printed and compared.
+local function shown(value)
+  if type(value) == "string" then return code.string(value):sub(2, -2) end
+  return value ~= nil and tostring(value) or nil
+end
+
+--- What is different, field by field; layers are compared in their order.
+function packet:diff(other)
+  local list = setmetatable({}, differences)
+  local mine, its, seen = self:layers(), other:layers(), {}
+  local function compare(name, a, b)
+    a, b = shown(a), shown(b)
+    if a ~= b then list[#list + 1] = { field = name, a, b } end
+  end
+  for i = 1, math.max(#mine, #its) do
+    local name = mine[i]
+    if name ~= its[i] then
+      compare("layer " .. i, name, its[i])
+    else
+      seen[name] = (seen[name] or 0) + 1
+      local prefix = seen[name] == 1 and name or name .. "#" .. seen[name]
+      local a, b = self:layer(i), other:layer(i)
+      for _, field in ipairs(p.fields(name)) do
+        if not field.alias then
+          compare(prefix .. "." .. field.name, a[field.name], b[field.name])
+        end
+      end
+    end
+  end
+  compare("payload", self.payload, other.payload)
+  for n = 0, math.min(#mine, #its) - 1 do
+    compare("trailer " .. n, self:trailer(n), other:trailer(n))
+  end
+  return list
+end
+
+--- What p.help() prints: the protocols, or the fields of one of them.
+function p.reference(name)
+  local lines = {}
+  if not name then
+    for i, protocol in ipairs(p.protocols()) do
+      local names = {}
+      for _, field in ipairs(p.fields(protocol)) do names[#names + 1] = field.name end
+      lines[i] = ("%-10s%s"):format(protocol, table.concat(names, " "))
+    end
+    return table.concat(lines, "\n") .. "\n"
+  end
+  lines[1] = ("%-12s%5s%6s  %-16s%s"):format("field", "bit", "width", "takes", "without it")
+  for _, field in ipairs(p.fields(name)) do
+    local default = field.computed and "computed" or field.default or ""
+    if field.hex and math.type(default) then default = ("0x%x"):format(default) end
+    lines[#lines + 1] = ("%-12s%5d%6s  %-16s%s"):format(field.name, field.bit,
+      field.width > 0 and field.width or "rest", field.kind,
+      field.alias and "(part of another field)" or default):gsub(" +$", "")
+    if field.options then
+      lines[#lines + 1] = "    " .. table.concat(field.options, " ")
+    end
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+function p.help(name)
+  io.write(p.reference(name))
 end
 
 --- Prints offset, bytes and text, as text2pcap and Wireshark import it.

@@ -164,6 +164,31 @@ bool packet_set_payload(struct packet *p, const void *bytes, size_t length, stru
     return true;
 }
 
+const uint8_t *packet_trailer(const struct packet *p, size_t n, size_t *length)
+{
+    uint32_t at = p->layers[n].end;
+    *length = (n > 0 ? p->layers[n - 1].end : p->size) - at;
+    return p->bytes + at;
+}
+
+bool packet_set_trailer(struct packet *p, size_t n, const void *bytes, size_t length,
+                        struct error *err)
+{
+    size_t old;
+    packet_trailer(p, n, &old);
+    uint32_t at = p->layers[n].end, offset = p->layers[n].offset;
+    if (!resize(p, n, at, (uint32_t)old, length, err))
+        return false;
+    uint32_t moved = p->layers[n].offset - offset; /* by resize(), but these are in front */
+    for (size_t i = n; i < p->count; i++) {
+        p->layers[i].offset -= moved;
+        p->layers[i].end -= moved;
+    }
+    if (length > 0)
+        memcpy(p->bytes + at, bytes, length);
+    return true;
+}
+
 const uint8_t *packet_payload(const struct packet *p, size_t *length)
 {
     *length = payload_end(p) - payload_offset(p);

@@ -84,6 +84,12 @@ bool packet_append_bytes(struct packet *packet, const void *bytes, size_t length
 /* Replaces the payload. */
 bool packet_set_payload(struct packet *packet, const void *bytes, size_t length, struct error *err);
 
+/* What the first `n` layers carry behind the end of the next one, n < count. That of no layer is
+ * what is behind the outermost one's end. Setting replaces it. */
+const uint8_t *packet_trailer(const struct packet *packet, size_t n, size_t *length);
+bool packet_set_trailer(struct packet *packet, size_t n, const void *bytes, size_t length,
+                        struct error *err);
+
 /* What is behind the last header; all bytes if there is no layer. */
 const uint8_t *packet_payload(const struct packet *packet, size_t *length);
 

@@ -40,20 +40,10 @@ static bool grow(struct packet *p, uint32_t room)
     return true;
 }
 
-static const char registry_key; /* registry[&registry_key]: the protocols of this state */
-
-static const struct registry *protocols(lua_State *L)
-{
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
-    const struct registry *registry = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return registry;
-}
-
 /* [-0, +1, m] An empty packet with room for `room` bytes. */
 static struct packet *new_packet(lua_State *L, size_t room)
 {
-    const struct registry *registry = protocols(L);
+    const struct registry *registry = protocols_of(L);
     struct held *held = lua_newuserdatauv(L, sizeof *held + room, BYTES_VALUE + LAYER_VALUES);
     packet_init(&held->packet, registry);
     held->packet.bytes = held->bytes;
@@ -129,6 +119,12 @@ static int packet_make(lua_State *L)
     return 1;
 }
 
+void push_maker(lua_State *L, const struct proto *proto)
+{
+    lua_pushlightuserdata(L, (void *)proto);
+    lua_pushcclosure(L, packet_make, 1);
+}
+
 /* [-0, +0, v] Appends the packet or the string at `index`. */
 static void append(lua_State *L, struct packet *p, int index)
 {
@@ -179,7 +175,7 @@ static int packet_from(lua_State *L)
         luaL_checktype(L, 2, LUA_TSTRING);
         name = lua_tostring(L, 2);
     }
-    const struct proto *first = registry_named(protocols(L), name);
+    const struct proto *first = registry_named(protocols_of(L), name);
     if (!first)
         return luaL_argerror(L, 2, lua_pushfstring(L, "there is no layer '%s'", name));
     if (length > PACKET_MAX)
@@ -247,7 +243,7 @@ static int packet_index(lua_State *L)
         lua_pushlstring(L, (const char *)bytes, length);
         return 1;
     }
-    if (registry_named(protocols(L), name))
+    if (registry_named(protocols_of(L), name))
         return 0;
     return luaL_error(L, "a packet has no '%s'", luaL_tolstring(L, 2, NULL));
 }
@@ -263,6 +259,29 @@ static int packet_newindex(lua_State *L)
                           luaL_tolstring(L, 2, NULL));
     set_payload(L, p, 3);
     return 0;
+}
+
+/* packet:trailer([n = 1]) -> what layer n carries behind the end of the next one; packet:trailer(n,
+ * bytes) sets it and returns the packet */
+static int packet_trailer_of(lua_State *L)
+{
+    struct packet *p = as_packet(L, 1);
+    lua_Integer n = luaL_optinteger(L, 2, 1);
+    if (n < 0 || n >= p->count)
+        return luaL_argerror(L, 2, "there is no layer behind that one");
+    size_t length;
+    struct error err;
+    if (lua_isnoneornil(L, 3)) {
+        const uint8_t *bytes = packet_trailer(p, (size_t)n, &length);
+        lua_pushlstring(L, (const char *)bytes, length);
+        return 1;
+    }
+    luaL_checktype(L, 3, LUA_TSTRING);
+    const char *bytes = lua_tolstring(L, 3, &length);
+    if (!packet_set_trailer(p, (size_t)n, bytes, length, &err))
+        return raise_error(L, &err);
+    lua_settop(L, 1);
+    return 1;
 }
 
 /* packet:bytes() -> string */
@@ -407,67 +426,6 @@ static int packet_tostring(lua_State *L)
 /* --- the module ---------------------------------------------------------------------------------
  */
 
-static const char *kind_name(enum field_kind kind)
-{
-    static const char *const names[] = {
-        [FIELD_NUMBER] = "number", [FIELD_HEX] = "number",  [FIELD_SEQ] = "sequence number",
-        [FIELD_FLAGS] = "flags",   [FIELD_MAC] = "MAC",     [FIELD_IP4] = "IPv4",
-        [FIELD_IP6] = "IPv6",      [FIELD_BYTES] = "bytes", [FIELD_OPTIONS] = "options",
-    };
-    return names[kind];
-}
-
-/* fields(layer) -> a list of {name=, bit=, width=, kind=, computed=, alias=, default=} */
-static int packet_fields(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TSTRING);
-    const struct proto *proto = registry_named(protocols(L), lua_tostring(L, 1));
-    if (!proto)
-        return luaL_argerror(L, 1,
-                             lua_pushfstring(L, "there is no layer '%s'", lua_tostring(L, 1)));
-    char text[FIELD_TEXT];
-    uint8_t initial[PROTO_HEADER];
-    proto_initial(proto, initial);
-    lua_createtable(L, (int)proto->count, 0);
-    for (size_t i = 0; i < proto->count; i++) {
-        const struct field *f = &proto->fields[i];
-        lua_createtable(L, 0, 7);
-        lua_pushstring(L, f->name);
-        lua_setfield(L, -2, "name");
-        lua_pushinteger(L, f->bit);
-        lua_setfield(L, -2, "bit");
-        lua_pushinteger(L, f->width);
-        lua_setfield(L, -2, "width");
-        lua_pushstring(L, kind_name(f->kind));
-        lua_setfield(L, -2, "kind");
-        lua_pushboolean(L, field_is_computed(f));
-        lua_setfield(L, -2, "computed");
-        lua_pushboolean(L, f->alias);
-        lua_setfield(L, -2, "alias");
-        if (f->kind == FIELD_FLAGS)
-            lua_pushstring(L, field_format(f, initial, text));
-        else if (field_is_number(f) && !field_is_computed(f))
-            lua_pushinteger(L, (lua_Integer)field_get(f, initial));
-        else
-            lua_pushnil(L);
-        lua_setfield(L, -2, "default");
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    return 1;
-}
-
-/* protocols() -> {"eth", …} */
-static int packet_protocols(lua_State *L)
-{
-    const struct registry *registry = protocols(L);
-    lua_createtable(L, (int)registry->count, 0);
-    for (size_t i = 0; i < registry->count; i++) {
-        lua_pushstring(L, registry->protos[i]->name);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    return 1;
-}
-
 void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_Reg *methods,
                 const luaL_Reg *meta)
 {
@@ -486,11 +444,17 @@ void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_
 static void open_classes(lua_State *L)
 {
     static const luaL_Reg packet_methods[] = {
-        {"bytes", packet_bytes_of},  {"copy", packet_copy},
-        {"layers", packet_layers},   {"layer", packet_layer_of},
-        {"stopped", packet_stopped}, {"pinned", packet_pinned_fields},
-        {"line", packet_line},       {"tree", packet_tree},
-        {"hex", packet_hex},         {NULL, NULL},
+        {"bytes", packet_bytes_of},
+        {"copy", packet_copy},
+        {"layers", packet_layers},
+        {"layer", packet_layer_of},
+        {"stopped", packet_stopped},
+        {"pinned", packet_pinned_fields},
+        {"line", packet_line},
+        {"tree", packet_tree},
+        {"hex", packet_hex},
+        {"trailer", packet_trailer_of},
+        {NULL, NULL},
     };
     static const luaL_Reg packet_meta[] = {
         {"__newindex", packet_newindex}, {"__div", packet_div},
@@ -506,20 +470,11 @@ int luaopen_tcplua_packet_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"parse", packet_from},
-        {"fields", packet_fields},
-        {"protocols", packet_protocols},
         {NULL, NULL},
     };
-    struct registry *registry = lua_newuserdatauv(L, sizeof *registry, 0);
-    registry_init(registry);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
     open_classes(L);
     luaL_newlib(L, functions);
-    for (size_t i = 0; i < registry->count; i++) {
-        lua_pushlightuserdata(L, (void *)registry->protos[i]);
-        lua_pushcclosure(L, packet_make, 1);
-        lua_setfield(L, -2, registry->protos[i]->name);
-    }
+    open_protocols(L);
     luaL_getmetatable(L, PACKET_CLASS);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "methods");

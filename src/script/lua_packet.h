@@ -62,6 +62,16 @@ void add_pinned(lua_State *L, const struct packet *packet, size_t layer);
 void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_Reg *methods,
                 const luaL_Reg *meta);
 
+/* [-0, +0, -] The protocols of this state. */
+const struct registry *protocols_of(lua_State *L);
+
+/* [-0, +1, m] The function that makes a packet of one layer. */
+void push_maker(lua_State *L, const struct proto *proto);
+
+/* [-0, +0, m] Adds the protocols, and what there is to ask about them, to the module on top of the
+ * stack. */
+void open_protocols(lua_State *L);
+
 /* [-0, +0, m] Make the classes of layers and of options. */
 void open_layers(lua_State *L);
 void open_options(lua_State *L);

@@ -404,7 +404,7 @@ local function misuse_everything()
   local targets = { { p, nil }, { getmetatable(packet).methods, packet },
     { getmetatable(packet), packet }, { getmetatable(layer).methods, layer },
     { getmetatable(layer), layer }, { getmetatable(layer.options), layer.options } }
-  local quiet = { show = true, hexdump = true } -- they print
+  local quiet = { show = true, hexdump = true, help = true } -- they print
   for _, target in ipairs(targets) do
     for name, f in pairs(target[1]) do
       if type(f) == "function" and not quiet[name] then

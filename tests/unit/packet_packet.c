@@ -331,6 +331,35 @@ static void test_next_numbers(void **state)
     packet_free(&p);
 }
 
+/* What an outer layer has behind an inner one is of nobody's length but its own. */
+static void test_trailer(void **state)
+{
+    (void)state;
+    struct packet p;
+    struct error err;
+    size_t length;
+    make_tcp(&p, false);
+    payload(&p, "data", 4);
+    assert_true(packet_set_trailer(&p, 1, "12345678", 8, &err));
+    assert_true(packet_set_trailer(&p, 0, "xyz", 3, &err));
+    assert_true(packet_set_trailer(&p, 2, "ip", 2, &err));
+    packet_finish(&p);
+    check_invariants(&p);
+    assert_int_equal(p.size, 14 + 20 + p.layers[2].header + 4 + 2 + 8 + 3);
+    assert_int_equal(get(&p, 1, "length"), 20 + p.layers[2].header + 4 + 2);
+    assert_memory_equal(packet_trailer(&p, 1, &length), "12345678", 8);
+    assert_int_equal(length, 8);
+    assert_memory_equal(packet_payload(&p, &length), "data", 4);
+    assert_memory_equal(p.bytes + p.size - 13, "ip12345678xyz", 13);
+    payload(&p, "d", 1);
+    assert_true(packet_set_trailer(&p, 1, "", 0, &err));
+    packet_finish(&p);
+    check_invariants(&p);
+    assert_memory_equal(p.bytes + p.size - 6, "dipxyz", 6);
+    assert_int_equal(packet_checksum(&p, 1, NULL), SUM_GOOD);
+    packet_free(&p);
+}
+
 /* RFC 768: a computed 0 is sent as all ones, and a 0 means that there is none. */
 static void test_udp_zero(void **state)
 {
@@ -738,6 +767,7 @@ int main(void)
         cmocka_unit_test(test_every_field),
         cmocka_unit_test(test_computed_and_pinned),
         cmocka_unit_test(test_next_numbers),
+        cmocka_unit_test(test_trailer),
         cmocka_unit_test(test_udp_zero),
         cmocka_unit_test(test_checksum_verdicts),
         cmocka_unit_test(test_cut),
