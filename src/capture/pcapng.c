@@ -193,7 +193,9 @@ static struct interface *add_interface(struct pcapng *self, struct buffer *out, 
         add16(out, (uint32_t)length + 1);
         uint8_t *p = buffer_add(out, (length + 1 + 3) & ~(size_t)3);
         if (p)
-            memcpy(p + 1, more->filter, length); /* behind a 0: an expression of libpcap's */
+            /* Behind a 0, that is: an expression of libpcap's. An option has a length, and no NUL:
+             * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
+            memcpy(p + 1, more->filter, length);
     }
     add_text(out, OPTION_IFACE_OS, more->os);
     block_end(out, block);

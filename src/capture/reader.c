@@ -128,7 +128,7 @@ int reader_next(struct reader *reader, struct reading *reading, struct error *er
         char why[PCAP_ERRBUF_SIZE];
         const char *reason = reader->library.geterr(reader->pcap);
         reader->state = -1;
-        fail(&reader->error, ERROR_PROTOCOL, "EPROTO", "%s is damaged behind frame %lld: %s",
+        fail(&reader->error, ERROR_PROTOCOL, "EPROTO", "%s cannot be read behind frame %lld: %s",
              reader->shown, (long long)reader->count,
              text_escape(why, sizeof why, reason, strlen(reason)));
         return end(reader, err);

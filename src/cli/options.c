@@ -28,8 +28,8 @@ static const struct {
     const char *name;
     enum command command;
 } commands[] = {
-    {"run", COMMAND_RUN},   {"demo", COMMAND_DEMO},       {"doctor", COMMAND_DOCTOR},
-    {"help", COMMAND_HELP}, {"version", COMMAND_VERSION},
+    {"run", COMMAND_RUN},       {"demo", COMMAND_DEMO}, {"dump", COMMAND_DUMP},
+    {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"version", COMMAND_VERSION},
 };
 
 void options_help(FILE *out)
@@ -37,6 +37,7 @@ void options_help(FILE *out)
     fputs("usage: tcplua [options] SCRIPT [args]     run a Lua script; '-' is standard input\n"
           "       tcplua [options] -e CHUNK [args]   run a line of Lua\n"
           "       tcplua demo                        the main job in the lab, drawn as a ladder\n"
+          "       tcplua dump FILE [filter]          a capture file, a line for each packet\n"
           "       tcplua doctor                      what this machine allows, and how to fix it\n"
           "\n"
           "  tcplua scripts/sha_client.lua SRC DST PORT\n"
@@ -204,7 +205,8 @@ bool options_read(struct options *options, int argc, char **argv)
         fprintf(stderr, "tcplua: no script after 'run'\n");
         return false;
     }
-    if (options->command != COMMAND_RUN && options->command != COMMAND_HELP && options->argc > 0) {
+    if (options->command != COMMAND_RUN && options->command != COMMAND_DUMP &&
+        options->command != COMMAND_HELP && options->argc > 0) {
         char shown[100];
         fprintf(stderr, "tcplua: '%s' takes no arguments, and '%s' is one\n", word,
                 text_escape(shown, sizeof shown, options->argv[0], strlen(options->argv[0])));

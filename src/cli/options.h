@@ -10,6 +10,7 @@ enum command {
     COMMAND_RUN,
     COMMAND_CHUNK,
     COMMAND_DEMO,
+    COMMAND_DUMP,
     COMMAND_DOCTOR,
     COMMAND_HELP,
     COMMAND_VERSION
@@ -23,7 +24,7 @@ struct options {
     bool lab, verbose, no_guard, has_seed;
     uint64_t seed;
     int64_t timeout; /* nanoseconds, 0 for none */
-    int argc;        /* what follows the options: the script and its arguments */
+    int argc;        /* what follows the options: the script and its arguments, those of dump */
     char **argv;
 };
 

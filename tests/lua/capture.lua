@@ -164,7 +164,7 @@ t.test("L5 a damaged file raises behind the last good packet", function()
     for _ in assert(capture.read(path "cut.pcap")) do count = count + 1 end
   end)
   t.equal(count, 1)
-  t.contains(message, "damaged behind frame 1")
+  t.contains(message, "cannot be read behind frame 1")
 end)
 
 local syn = p.ip { src = "192.0.2.1", dst = "192.0.2.2" } / p.tcp { dport = 80, flags = "S" }

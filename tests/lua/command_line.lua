@@ -448,5 +448,71 @@ lab_test("K17 filters that are too much", function()
   expect("$T --lab " .. script, { status = 0, out = "done\n", err = false, within = 20 })
 end)
 
+--- dump
+
+local DUMP = "TZ=UTC $T dump "
+row("dump prints a line for each packet, numbers relative", DUMP .. "tests/data/tcpdump-eth.pcap",
+  { status = 0, err = false, out = {
+    "ARP, Request who-has 192.0.2.2 tell 192.0.2.1, length 28\n",
+    "14:43:16.638147 IP 192.0.2.1.54246 > 192.0.2.2.7: Flags [S], seq 0, win 64240, options",
+    "14:43:16.638182 IP 192.0.2.2.7 > 192.0.2.1.54246: Flags [S.], seq 0, ack 1, win 65160",
+    "Flags [P.], seq 1:7, ack 1,", "Flags [F.], seq 1, ack 8,", " IP6 2001:db8::1.35985 >",
+  } })
+row("dump takes a filter in several words", DUMP .. "tests/data/tcpdump-eth.pcap ip and dst port 9",
+  { status = 0, err = false, out = " IP 192.0.2.1.50339 > 192.0.2.2.9: UDP, length 6\n" })
+row("dump -n ends after a count", DUMP .. "-n 3 tests/data/tcpdump-eth.pcap | wc -l",
+  { status = 0, out = "3\n" })
+row("dump -vv has the tree", DUMP .. "-vvn1 tests/data/own-raw.pcap",
+  { status = 0, err = false, out = { "\nip\n", "\n  dport     80\n" } })
+row("dump -x has the bytes", DUMP .. "-x tests/data/own-unknown.pcap", { status = 0, err = false,
+  out = "22:13:21.123456 link type 147, length 17\n0000  6e 6f 20 6c 61 79 65 72" })
+row("dump reads standard input", DUMP .. "- tcp <tests/data/own-eth-big.pcapng", { status = 0,
+  err = false, out = "IP 192.0.2.1.40000 > 192.0.2.2.80: Flags [S], seq 0, win 65535" })
+row("dump reads from a pipe", "cat tests/data/own-raw.pcap | " .. DUMP .. "-", { status = 0,
+  err = false, out = "IP6 2001:db8::1.40000 > 2001:db8::2.9: UDP, length 7\n" })
+row("dump --help", "$T dump --help", { status = 0, out = "usage: tcplua dump", err = false })
+row("dump without a file", "$T dump", { status = 2, out = false, err = "no capture file" })
+row("dump with an option that is none", "$T dump -vq x", { status = 2, out = false, err = "'-vq'" })
+row("dump wants a count", "for x in 0 -1 x 1.5 ''; do $T dump -n \"$x\" x; [ $? = 2 ] || exit 1; "
+  .. "done; $T dump -n; [ $? = 2 ]", { status = 0, out = false, err = "-n takes a count" })
+row("dump of a file that is missing", "$T dump ./none.pcap",
+  { status = 4, out = false, err = "cannot read ./none.pcap: No such file or directory" })
+row("dump of a folder", "$T dump /", { status = 4, out = false, err = "Is a directory" })
+row("dump of nothing", "$T dump - </dev/null", { status = 1, out = false, err = "standard input" })
+row("dump of what is no capture", "$T dump scripts/sha_client.lua",
+  { status = 1, out = false, err = "scripts/sha_client.lua is no capture file" })
+row("dump of a file that is cut", "head -c 85 tests/data/own-raw.pcap | " .. DUMP .. "-",
+  { status = 1, out = "Flags [S]", err = "standard input cannot be read behind frame 1" })
+row("dump with a filter that is none", "$T dump tests/data/own-raw.pcap tcp port",
+  { status = 2, out = false, err = "no filter expression" })
+row("dump to a full disk", DUMP .. "tests/data/tcpdump-eth.pcap >/dev/full",
+  { status = 1, err = "cannot write to standard output" })
+
+t.test("L8 dump prints printable ASCII, whatever is in the file", function()
+  local every = {}
+  for byte = 0, 255 do every[#every + 1] = string.char(byte) end
+  every = table.concat(every)
+  local script = write("hostile.lua", [[
+    local capture, p = require "tcplua.capture", require "tcplua.packet"
+    local out <close> = assert(capture.create(arg[1], { comment = "\27]0;title\7" }))
+    local every = assert(io.open(arg[2], "rb")):read "a"
+    for _, packet in ipairs {
+      p.eth {} / p.ip {} / p.tcp { options = every:sub(1, 40) } / every,
+      p.eth {} / p.ip { options = every:sub(1, 40) } / p.udp {} / every,
+      p.eth {} / p.ip6 {} / p.ip6_hop {} / p.icmp6 {} / every,
+      p.eth { type = 0x1234 } / every, p.eth {} / p.arp {} / every,
+    } do assert(out:write(packet, { comment = every:gsub("\0", "") .. "", iface = "\27[2J" })) end
+  ]])
+  write("every", every)
+  local file = quote(path "hostile\27[2J.pcapng")
+  expect(("$T %s %s %s"):format(script, file, quote(path "every")), { status = 0 })
+  for _, options in ipairs { "", "-vx" } do
+    local got = expect(DUMP .. options .. " " .. file, { status = 0, err = false })
+    local bad = got.out:find "[^\n\t -~]"
+    if bad then error("a byte that is not printable at " .. bad) end
+  end
+  expect(DUMP .. file .. " 'tcp port \27[2J'", { status = 2, err = "\\x1b[2J" })
+end)
+
 os.execute("rm -rf " .. quote(FOLDER))
 t.done()

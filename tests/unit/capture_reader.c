@@ -370,14 +370,14 @@ static void L5_records(void **state)
         zeros(&image, 100);
         record(&image, 1, 1, lengths[i], 100);
         zeros(&image, 100);
-        assert_damaged(&image, 1, "damaged behind frame 1");
+        assert_damaged(&image, 1, "cannot be read behind frame 1");
     }
     for (size_t cut = 1; cut < 116; cut++) {
         struct image image = pcap_header(false, MICRO, 2, 65535, 1);
         record(&image, 1, 1, 100, 100);
         zeros(&image, 100);
         image.length -= cut;
-        assert_damaged(&image, 0, "damaged behind frame 0");
+        assert_damaged(&image, 0, "cannot be read behind frame 0");
     }
     /* More is there than was on the wire; a time with a second in its parts. */
     struct image image = pcap_header(false, MICRO, 2, 65535, 1);
@@ -408,22 +408,22 @@ static void L6_blocks(void **state)
         struct image image = pcapng_header(i & 1);
         block(&image, 6, 0, frame, 6);
         block(&image, 6, lengths[i], frame, 6);
-        assert_damaged(&image, 1, "damaged behind frame 1");
+        assert_damaged(&image, 1, "cannot be read behind frame 1");
     }
     struct image image = pcapng_header(false);
     block(&image, 6, 0, frame, 6);
     memset(image.bytes + image.length - 32, 0, 4); /* a length of 0 */
-    assert_damaged(&image, 0, "damaged");
+    assert_damaged(&image, 0, "cannot be read behind frame 0");
     image = pcapng_header(false);
     block(&image, 6, 0, frame, 6);
     image.bytes[image.length - 4] ^= 4; /* the length behind is not the one before */
-    assert_damaged(&image, 0, "damaged");
+    assert_damaged(&image, 0, "cannot be read behind frame 0");
     image = pcapng_header(false);
     block(&image, 6, 0, (const uint32_t[]){1, 0, 0, 4, 4, 0}, 6); /* interface 1 of 1 */
-    assert_damaged(&image, 0, "damaged");
+    assert_damaged(&image, 0, "cannot be read behind frame 0");
     image = pcapng_header(false);
     block(&image, 6, 0, (const uint32_t[]){0, 0, 0, UINT32_MAX, 4, 0}, 6);
-    assert_damaged(&image, 0, "damaged");
+    assert_damaged(&image, 0, "cannot be read behind frame 0");
     image = pcapng_header(false);
     block(&image, 6, 0, (const uint32_t[]){0, UINT32_MAX, UINT32_MAX, 4, 4, 0}, 6);
     struct reader *reader = open_good(put(&image, "late"));
@@ -441,7 +441,7 @@ static void L6_blocks(void **state)
     struct image other = pcapng_header(true);
     memcpy(image.bytes + image.length, other.bytes, other.length);
     image.length += other.length;
-    assert_damaged(&image, 1, "damaged behind frame 1");
+    assert_damaged(&image, 1, "cannot be read behind frame 1");
 }
 
 static size_t peak_kib(void)
