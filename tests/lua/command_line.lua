@@ -363,6 +363,35 @@ lab_test("-w FILE.pcapng", function()
   t.equal(("<I4"):unpack(read(path "x.pcapng")), 0x0a0d0d0a)
   read_back "x.pcapng"
 end)
+local TWO = write("two.lua", [[
+  local net, p = require "tcplua.net", require "tcplua.packet"
+  local function probe(src, dst)
+    local wire <close> = assert(net.open { src = src, dst = dst })
+    local syn = p.tcp { sport = wire:sport(), dport = 9, flags = "S" }
+    assert(wire:send(p.ip { src = src, dst = dst } / syn))
+    return assert(wire:recv(5)).tcp.flags
+  end
+  print(probe("192.0.2.1", "192.0.2.2"), probe("127.0.0.1", "127.0.0.1"))
+]])
+lab_test("-w and -v of several interfaces", function()
+  local file = quote(path "two.pcapng")
+  local got = expect("$T --lab -v -w " .. file .. " " .. TWO, { status = 0, out = "R.\tR.\n",
+    err = { "> 192.0.2.2.9: Flags [S]", "> 127.0.0.1.9: Flags [S]" } })
+  local _, lines = got.err:gsub("[<>] %S+ IP ", "")
+  if not have "tshark" then t.skip "tshark is not installed" end
+  local text = output("tshark -nr " .. file .. " -T fields -e frame.encap_type -e ip.dst"
+    .. " -e frame.packet_flags_direction -e tcp.flags.reset ip 2>/dev/null")
+  local sent, answered = "\t0x00000002\t0", "\t0x00000001\t1"
+  t.contains(text, "1\t192.0.2.2" .. sent) -- Ethernet
+  t.contains(text, "1\t192.0.2.1" .. answered)
+  t.contains(text, "7\t127.0.0.1" .. sent) -- raw IP
+  t.contains(text, "7\t127.0.0.1" .. answered)
+  t.equal(select(2, (text .. "\n"):gsub("\n", "")), lines, "as many frames as lines of -v")
+end)
+lab_test("-w FILE.pcap of several link types says that it cannot", function()
+  expect("$T --lab -w " .. quote(path "two.pcap") .. " " .. TWO,
+    { status = 1, out = "R.\tR.\n", err = "write a .pcapng file" })
+end)
 lab_test("-w - has standard output to itself", function()
   local file = write("talks.lua", "print 'a word' dofile(arg[1])")
   local script = write("job.lua", "loadfile(" .. ("%q"):format(CLIENT:sub(2, -2))
