@@ -217,7 +217,9 @@ end
 
 --- Forgets every task, closing what they hold: between two tests.
 function task.reset()
-  for me in pairs(waiting) do me:cancel() end
+  local all = table.move(ready, 1, #ready, 1, {})
+  for me in pairs(waiting) do all[#all + 1] = me end
+  for _, me in ipairs(all) do me:cancel() end
   waiting, waiters, ready, failed, soonest = {}, {}, {}, nil, math.huge
 end
 

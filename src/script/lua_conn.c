@@ -155,8 +155,10 @@ static int conn_raw_free(lua_State *L)
     struct conn *conn = luaL_checkudata(L, 1, CONN);
     struct endpoint *endpoint = conn->endpoint;
     conn->endpoint = NULL;
-    if (endpoint)
+    if (endpoint) {
+        forget_source(L, &endpoint->source);
         endpoint_free(endpoint);
+    }
     return 0;
 }
 
@@ -351,8 +353,10 @@ static int listener_close(lua_State *L)
     struct listening *listening = luaL_checkudata(L, 1, LISTENER);
     struct listener *listener = listening->listener;
     listening->listener = NULL;
-    if (listener)
+    if (listener) {
+        forget_source(L, &listener->source);
         listener_free(listener);
+    }
     return 0;
 }
 

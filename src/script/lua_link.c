@@ -240,8 +240,10 @@ static int link_object_close(lua_State *L)
     struct linking *linking = luaL_checkudata(L, 1, LINK);
     struct tap *tap = linking->tap;
     linking->tap = NULL;
-    if (tap)
+    if (tap) {
+        forget_source(L, &tap->source);
         tap_free(tap);
+    }
     return 0;
 }
 

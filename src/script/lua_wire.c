@@ -115,8 +115,10 @@ static int wire_close(lua_State *L)
     struct wiring *wiring = luaL_checkudata(L, 1, WIRE);
     struct wire *wire = wiring->wire;
     wiring->wire = NULL;
-    if (wire)
+    if (wire) {
+        forget_source(L, &wire->source);
         wire_free(wire);
+    }
     return 0;
 }
 

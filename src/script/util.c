@@ -270,3 +270,12 @@ bool push_source(lua_State *L, struct source *source)
     lua_pop(L, 1);
     return false;
 }
+
+void forget_source(lua_State *L, struct source *source)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sources_key) == LUA_TTABLE) {
+        lua_pushnil(L);
+        lua_rawsetp(L, -2, source);
+    }
+    lua_pop(L, 1);
+}

@@ -58,5 +58,6 @@ struct network *the_network(lua_State *L);
 struct source;
 void remember_source(lua_State *L, struct source *source, int index);
 bool push_source(lua_State *L, struct source *source); /* [-0, +(0|1), m] */
+void forget_source(lua_State *L, struct source *source);
 
 #endif

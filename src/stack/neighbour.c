@@ -110,7 +110,7 @@ static size_t write_nd(uint8_t *frame, uint8_t type, const struct addr *my_mac,
     return ETHER_HEADER + IP6_HEADER + ND_LENGTH;
 }
 
-static void ask(struct neighbour *n, struct link *link, const struct addr *local, int64_t now)
+static void send_question(const struct neighbour *n, struct link *link, const struct addr *local)
 {
     uint8_t bytes[ETHER_HEADER + IP6_HEADER + ND_LENGTH];
     size_t length;
@@ -127,6 +127,11 @@ static void ask(struct neighbour *n, struct link *link, const struct addr *local
     }
     struct frame frame = {.bytes = bytes, .length = length, .original = length};
     link_send(link, &frame, NULL);
+}
+
+static void ask(struct neighbour *n, struct link *link, const struct addr *local, int64_t now)
+{
+    send_question(n, link, local);
     n->state = NEIGHBOUR_ASKED;
     n->tries++;
     n->retry = now + NS_PER_S;
@@ -143,6 +148,10 @@ bool neighbour_send(struct neighbours *neighbours, struct link *link, const stru
     struct neighbour *n = entry_for(neighbours, hop, now);
     put_ether(bytes, &unknown, &link->mac, hop->kind == ADDR_IP4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6);
     if (n->state == NEIGHBOUR_KNOWN) {
+        if (now - n->since > NEIGHBOUR_FRESH) {
+            n->since = now;
+            send_question(n, link, local);
+        }
         memcpy(bytes, n->mac.bytes, 6);
         struct frame frame = {.bytes = bytes, .length = length, .original = length};
         return link_send(link, &frame, err);
@@ -163,9 +172,10 @@ bool neighbour_send(struct neighbours *neighbours, struct link *link, const stru
 }
 
 static void learn(struct neighbours *neighbours, struct neighbour *n, struct link *link,
-                  const struct addr *mac)
+                  const struct addr *mac, int64_t now)
 {
     n->mac = *mac;
+    n->since = now;
     n->state = NEIGHBOUR_KNOWN;
     neighbours->news = true;
     for (size_t i = 0; i < n->queued; i++) {
@@ -184,6 +194,7 @@ void neighbour_set(struct neighbours *neighbours, const struct addr *ip, const s
     struct neighbour *n = entry_for(neighbours, ip, now);
     drop_queue(n);
     n->mac = *mac;
+    n->since = now;
     n->state = NEIGHBOUR_KNOWN;
 }
 
@@ -198,15 +209,15 @@ static bool usable_mac(const struct addr *mac)
 /* An answer, or any frame in which `ip` says where it is: believed only about those we asked or
  * talk to (so that a flood of strangers cannot push out the peer). */
 static void note(struct neighbours *neighbours, struct link *link, const struct addr *ip,
-                 const struct addr *mac)
+                 const struct addr *mac, int64_t now)
 {
     struct neighbour *n = find(neighbours, ip);
     if (n && usable_mac(mac))
-        learn(neighbours, n, link, mac);
+        learn(neighbours, n, link, mac, now);
 }
 
 static void arp_input(struct neighbours *neighbours, struct link *link, const struct addr *local,
-                      const uint8_t *arp, size_t length)
+                      const uint8_t *arp, size_t length, int64_t now)
 {
     if (length < ARP_LENGTH || get16(arp) != 1 || get16(arp + 2) != ETHERTYPE_IP4 || arp[4] != 6 ||
         arp[5] != 4 || local->kind != ADDR_IP4)
@@ -221,7 +232,7 @@ static void arp_input(struct neighbours *neighbours, struct link *link, const st
         link_send(link, &frame, NULL);
     }
     if (operation == 1 || operation == 2)
-        note(neighbours, link, &ip, &mac);
+        note(neighbours, link, &ip, &mac, now);
 }
 
 /* The link-layer address option of `type`, or ADDR_NONE; every option has a length of its own. */
@@ -238,7 +249,7 @@ static struct addr nd_option(const uint8_t *options, size_t length, uint8_t type
 }
 
 static bool nd_input(struct neighbours *neighbours, struct link *link, const struct addr *local,
-                     const uint8_t *frame, const uint8_t *ip, size_t length)
+                     const uint8_t *frame, const uint8_t *ip, size_t length, int64_t now)
 {
     if (length < IP6_HEADER + 8 || ip[0] >> 4 != 6 || ip[6] != IPPROTO_ICMP6)
         return false;
@@ -258,7 +269,7 @@ static bool nd_input(struct neighbours *neighbours, struct link *link, const str
         struct addr mac = nd_option(nd + 24, said - 24, 2);
         if (mac.kind == ADDR_NONE) /* a unicast answer may leave the option out */
             mac = addr_from(ADDR_MAC, frame + 6);
-        note(neighbours, link, &target, &mac);
+        note(neighbours, link, &target, &mac, now);
         return true;
     }
     struct addr mac = nd_option(nd + 24, said - 24, 1);
@@ -270,7 +281,7 @@ static bool nd_input(struct neighbours *neighbours, struct link *link, const str
                             0x60000000 /* solicited, override */);
         struct frame answer = {.bytes = bytes, .length = n, .original = n};
         link_send(link, &answer, NULL);
-        note(neighbours, link, &src, &mac);
+        note(neighbours, link, &src, &mac, now);
     }
     return true;
 }
@@ -278,16 +289,15 @@ static bool nd_input(struct neighbours *neighbours, struct link *link, const str
 bool neighbour_input(struct neighbours *neighbours, struct link *link, const struct addr *local,
                      const uint8_t *frame, size_t length, int64_t now)
 {
-    (void)now;
     if (length < ETHER_HEADER)
         return true;
     uint16_t type = get16(frame + 12);
     if (type == ETHERTYPE_ARP) {
-        arp_input(neighbours, link, local, frame + ETHER_HEADER, length - ETHER_HEADER);
+        arp_input(neighbours, link, local, frame + ETHER_HEADER, length - ETHER_HEADER, now);
         return true;
     }
-    return type == ETHERTYPE_IP6 &&
-           nd_input(neighbours, link, local, frame, frame + ETHER_HEADER, length - ETHER_HEADER);
+    return type == ETHERTYPE_IP6 && nd_input(neighbours, link, local, frame, frame + ETHER_HEADER,
+                                             length - ETHER_HEADER, now);
 }
 
 /* --- time ---------------------------------------------------------------------------------------

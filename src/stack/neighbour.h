@@ -2,7 +2,8 @@
  * we ask for the next hop, and answer for the address that is ours.
  *
  * Datagrams wait here while the answer is out: three questions, a second apart, then the address
- * counts as unreachable for as long as nobody asks again. */
+ * counts as unreachable for as long as nobody asks again. What is known is asked for again once a
+ * minute (RFC 1122 2.3.2.1), for a host may have moved. */
 #ifndef TCPLUA_STACK_NEIGHBOUR_H
 #define TCPLUA_STACK_NEIGHBOUR_H
 
@@ -11,12 +12,14 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "link/link.h"
 
 #define NEIGHBOURS      64 /* entries; the oldest gives way */
 #define NEIGHBOUR_QUEUE 16 /* datagrams that wait for one answer */
 #define NEIGHBOUR_TRIES 3
+#define NEIGHBOUR_FRESH (60 * NS_PER_S) /* then it is asked again, and used meanwhile */
 
 enum neighbour_state { NEIGHBOUR_FREE, NEIGHBOUR_ASKED, NEIGHBOUR_KNOWN, NEIGHBOUR_SILENT };
 
@@ -24,6 +27,7 @@ struct neighbour {
     enum neighbour_state state;
     struct addr ip, mac;
     int64_t used;  /* for choosing the oldest */
+    int64_t since; /* when it was last heard of, or asked whether it still is there */
     int64_t retry; /* when to ask again */
     int tries;
     size_t queued;
