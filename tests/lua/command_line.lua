@@ -519,6 +519,14 @@ row("dump with a filter that is none", "$T dump tests/data/own-raw.pcap tcp port
 row("dump to a full disk", DUMP .. "tests/data/tcpdump-eth.pcap >/dev/full",
   { status = 1, err = "cannot write to standard output" })
 
+row("capture_stats.lua counts", "$T scripts/capture_stats.lua tests/data/tcpdump-eth.pcap tcp",
+  { status = 0, err = false, out = {
+    ("\n%-40s %10d %12d\n"):format("eth/ip/tcp", 8, 550),
+    ("\n%-40s %10d %12d\n"):format("192.0.2.2", 3, 206),
+  } })
+row("capture_stats.lua without a file", "$T scripts/capture_stats.lua",
+  { status = 2, out = false, err = "usage:" })
+
 t.test("L8 dump prints printable ASCII, whatever is in the file", function()
   local every = {}
   for byte = 0, 255 do every[#every + 1] = string.char(byte) end
