@@ -35,6 +35,17 @@
 --     packet:code()              Lua source that makes the same packet, an expression of p
 --     packet:diff(other)         a list of { field = "tcp.seq", left, right }, as text a line each
 --     packet:layout()            its headers drawn as the RFCs do; p.layout(name) a protocol's
+--     p.declare { name = "vxlan", fields = { { "flags", 8 }, … }, over = { udp = 4789 } }
+--                                another protocol, which then does all that the others do. A field
+--                                is { name, bits }, and may have kind = "number", "hex", "sequence
+--                                number", "flags" (names = {…} from the last bit up, joint = ","),
+--                                "MAC", "IPv4", "IPv6" or "bytes" (without bits: the rest of the
+--                                header); default =; little = true (least significant byte first);
+--                                role = "length", "payload_length", "header_length" (unit =,
+--                                bias =), "checksum", or "next", whose numbers are of the kind that
+--                                `next` of the protocol says. `over` has the numbers by which it is
+--                                known: ethertype, ip, icmp, icmp6, family, and tcp and udp ports;
+--                                one or a list
 --     p.protocols(), p.fields(name)  what there is; p.help(), p.help(name) print it
 --     layer.field                a number, an address or flags as a string ("S."), options
 --     layer.payload              everything behind the header of this layer

@@ -469,6 +469,14 @@ static size_t put_ip(struct text *t, const struct packet *p, size_t i)
     return j;
 }
 
+/* Whether it is none of those that have a case below. */
+static bool is_declared(const struct proto *proto)
+{
+    struct registry builtin;
+    registry_init(&builtin);
+    return registry_named(&builtin, proto->name) != proto;
+}
+
 /* A protocol that has no words of its own: all its fields. */
 static void put_fields(struct text *t, const struct packet *p, size_t i)
 {
@@ -519,11 +527,6 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
     if (size > 0)
         out[0] = '\0';
     size_t i = 0;
-    while (is_link(p, i) && i + 1U < p->count) {
-        if (is(p, i, &proto_sll2))
-            put_sll2(&t, p, i);
-        i++;
-    }
     while (i < p->count && !is_cut(p, i)) {
         const struct proto *proto = p->layers[i].proto;
         if (is_ip(p, i)) {
@@ -538,8 +541,14 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
             put_vlan(&t, p, i++);
             continue;
         }
-        if (is_link(p, i))
+        if (is_link(p, i) && i + 1U == p->count)
             break;
+        if (is_link(p, i)) {
+            if (proto == &proto_sll2)
+                put_sll2(&t, p, i);
+            i++;
+            continue;
+        }
         if (proto == &proto_tcp)
             put_tcp(&t, p, i, base);
         else if (proto == &proto_udp)
@@ -552,6 +561,11 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
             put_arp(&t, p, i);
         else
             put_fields(&t, p, i);
+        bool port = proto == &proto_tcp || proto == &proto_udp;
+        if (++i < p->count && (port || is_declared(proto))) {
+            put(&t, port ? ": " : ", ");
+            continue;
+        }
         return t.length;
     }
     if (i < p->count && is_cut(p, i))

@@ -197,7 +197,8 @@ const uint8_t *packet_payload(const struct packet *p, size_t *length)
 
 /* The fields of a header by what they mean to the parser. */
 struct roles {
-    const struct field *header, *total, *payload, *next, *fragment, *more, *quoted, *tail;
+    const struct field *header, *total, *payload, *next, *fragment, *more, *quoted, *sport, *dport,
+        *tail;
     uint64_t computed, checksums; /* as pins */
 };
 
@@ -216,6 +217,12 @@ static struct roles roles_of(const struct proto *proto)
             break;
         case ROLE_MORE:
             r.more = f;
+            break;
+        case ROLE_SPORT:
+            r.sport = f;
+            break;
+        case ROLE_DPORT:
+            r.dport = f;
             break;
         case ROLE_QUOTED:
             r.quoted = f;
@@ -289,6 +296,15 @@ static enum packet_stop read_length(struct packet *p, struct layer *l, const str
     return PACKET_WHOLE;
 }
 
+/* The protocol of a port, if there is a whole header of it: a port says less than a number that is
+ * there for the purpose. */
+static const struct proto *by_port(const struct registry *registry, enum number_space space,
+                                   uint64_t port, size_t length)
+{
+    const struct proto *proto = registry_numbered(registry, space, (uint32_t)port);
+    return proto && length > 0 && length >= proto->minimum ? proto : NULL;
+}
+
 static bool is_quoting(const struct proto *proto, const struct proto *next)
 {
     return (proto->next == SPACE_ICMP || proto->next == SPACE_ICMP6) &&
@@ -347,6 +363,11 @@ void packet_parse(struct packet *p, const struct proto *first)
         const struct proto *next = NULL;
         if (r.next)
             next = registry_numbered(p->registry, proto->next, (uint32_t)field_get(r.next, header));
+        if (r.dport && p->registry->spaces >> proto->next & 1) {
+            next = by_port(p->registry, proto->next, field_get(r.dport, header), end - at);
+            if (!next)
+                next = by_port(p->registry, proto->next, field_get(r.sport, header), end - at);
+        }
         quoted = quoted || (next && is_quoting(proto, next));
         proto = next;
     }
@@ -394,13 +415,19 @@ bool packet_shows(const struct packet *p, size_t i, const struct field *f)
     return !f->when || memchr(f->when + 1, packet_header(p, i)[0], f->when[0]) != NULL;
 }
 
-/* The computed fields that share a bit with `f`, as pins. */
-static uint64_t computed_under(const struct proto *proto, const struct field *f)
+/* Whether it may change when it was not set by hand. */
+static bool is_filled(const struct field *f)
+{
+    return field_is_computed(f) || f->role == ROLE_DPORT;
+}
+
+/* Such fields that share a bit with `f`, as pins. */
+static uint64_t filled_under(const struct proto *proto, const struct field *f)
 {
     uint64_t pins = 0;
     for (size_t i = 0; i < proto->count; i++) {
         const struct field *g = &proto->fields[i];
-        if (field_is_computed(g) && f->bit < g->bit + g->width && g->bit < f->bit + f->width)
+        if (is_filled(g) && f->bit < g->bit + g->width && g->bit < f->bit + f->width)
             pins |= UINT64_C(1) << i;
     }
     return pins;
@@ -409,21 +436,21 @@ static uint64_t computed_under(const struct proto *proto, const struct field *f)
 static void changed(struct packet *p, size_t i, const struct field *f)
 {
     struct layer *l = &p->layers[i];
-    if (field_is_computed(f))
+    if (is_filled(f))
         pin(l, f);
     else if (f->alias)
-        l->pins |= computed_under(l->proto, f);
+        l->pins |= filled_under(l->proto, f);
     make_stale(p, f->role == ROLE_SRC || f->role == ROLE_DST ? p->count : i + 1);
 }
 
 bool packet_pinned(const struct packet *p, size_t i, const struct field *f)
 {
-    return (p->layers[i].pins & computed_under(p->layers[i].proto, f)) != 0;
+    return f->role != ROLE_DPORT && (p->layers[i].pins & filled_under(p->layers[i].proto, f)) != 0;
 }
 
 void packet_unpin(struct packet *p, size_t i, const struct field *f)
 {
-    p->layers[i].pins &= ~computed_under(p->layers[i].proto, f);
+    p->layers[i].pins &= ~filled_under(p->layers[i].proto, f);
     make_stale(p, i + 1);
 }
 
@@ -510,6 +537,20 @@ static void fill_next(struct packet *p, size_t i, const struct field *f)
         field_set(f, header, (uint64_t)number);
 }
 
+/* The port by which layer `i` announces the next one, unless either is one of its ports. */
+static void fill_port(struct packet *p, size_t i, const struct field *f)
+{
+    if (i + 1 >= p->count)
+        return;
+    const struct proto *proto = p->layers[i].proto, *next = p->layers[i + 1].proto;
+    const struct field *sport = proto_role(proto, ROLE_SPORT);
+    uint8_t *header = packet_header(p, i);
+    int64_t number = proto_number_in(next, proto->next);
+    if (number >= 0 && !proto_answers_to(next, proto->next, (uint32_t)field_get(f, header)) &&
+        !(sport && proto_answers_to(next, proto->next, (uint32_t)field_get(sport, header))))
+        field_set(f, header, (uint64_t)number);
+}
+
 static void fill(struct packet *p, size_t i, const struct field *f)
 {
     const struct layer *l = &p->layers[i];
@@ -526,6 +567,9 @@ static void fill(struct packet *p, size_t i, const struct field *f)
         break;
     case ROLE_NEXT:
         fill_next(p, i, f);
+        return;
+    case ROLE_DPORT:
+        fill_port(p, i, f);
         return;
     default:
         return;
@@ -589,7 +633,7 @@ void packet_finish(struct packet *p)
         uint16_t right, pseudo;
         for (size_t j = 0; j < l->proto->count; j++) {
             const struct field *f = &l->proto->fields[j];
-            if (!field_is_computed(f) || l->pins >> j & 1 || !packet_has(p, i, f))
+            if (!is_filled(f) || l->pins >> j & 1 || !packet_has(p, i, f))
                 continue;
             if (f->role >= ROLE_CHECKSUM_HEADER)
                 checksum = f; /* comes last */

@@ -51,6 +51,13 @@ int64_t proto_number_in(const struct proto *proto, enum number_space space)
     return -1;
 }
 
+static void append(struct registry *registry, const struct proto *proto)
+{
+    registry->protos[registry->count++] = proto;
+    for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++)
+        registry->spaces |= 1U << n->space;
+}
+
 void registry_init(struct registry *registry)
 {
     static const struct proto *const builtin[] = {
@@ -60,8 +67,9 @@ void registry_init(struct registry *registry)
         &proto_ip6_route, &proto_icmp6,    &proto_rs,       &proto_ra,  &proto_ns,
         &proto_na,        &proto_redirect, &proto_tcp,
     };
-    memcpy(registry->protos, builtin, sizeof builtin);
-    registry->count = sizeof builtin / sizeof builtin[0];
+    registry->count = registry->spaces = 0;
+    for (size_t i = 0; i < sizeof builtin / sizeof builtin[0]; i++)
+        append(registry, builtin[i]);
 }
 
 bool registry_add(struct registry *registry, const struct proto *proto, struct error *err)
@@ -77,13 +85,20 @@ bool registry_add(struct registry *registry, const struct proto *proto, struct e
         return fail(err, ERROR_USAGE, "EINVAL",
                     "protocol '%s' has a header of %zu bytes; the most is %d", proto->name,
                     proto->minimum, PROTO_HEADER);
-    for (size_t i = 0; i < proto->count; i++)
+    for (size_t i = 0; i < proto->count; i++) {
+        const struct field *f = &proto->fields[i];
+        if (field_is_number(f) && (f->width == 0 || f->bit % 8 + f->width > 64))
+            return fail(err, ERROR_USAGE, "EINVAL",
+                        "field '%s' of protocol '%s' is a number of %d bits from bit %d: it must "
+                        "lie within eight bytes",
+                        f->name, proto->name, f->width, f->bit % 8);
         if (!field_inside(&proto->fields[i], proto->minimum))
             return fail(err, ERROR_USAGE, "EINVAL",
                         "field '%s' of protocol '%s' ends behind its "
                         "%zu bytes",
                         proto->fields[i].name, proto->name, proto->minimum);
-    registry->protos[registry->count++] = proto;
+    }
+    append(registry, proto);
     return true;
 }
 

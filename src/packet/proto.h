@@ -19,6 +19,8 @@ enum number_space {
     SPACE_IP,     /* IPv4 protocol, IPv6 next header */
     SPACE_ICMP,   /* type of the message: what follows its eight bytes */
     SPACE_ICMP6,  /* */
+    SPACE_TCP,    /* ports */
+    SPACE_UDP,    /* */
     SPACE_FAMILY, /* the address families of the BSDs */
 };
 
@@ -69,13 +71,15 @@ int64_t proto_number_in(const struct proto *proto, enum number_space space);
 struct registry {
     const struct proto *protos[REGISTRY_MAX]; /* the last one added is asked first */
     size_t count;
+    unsigned spaces; /* bit s: somebody has a number in space s */
 };
 
 /* The built-in protocols. */
 void registry_init(struct registry *registry);
 
 /* Adds one that the caller keeps alive as long as the registry. Errors: usage, EEXIST for a name
- * that is taken, ENOSPC, EINVAL for fields outside the header. */
+ * that is taken, ENOSPC, EINVAL for fields outside the header or
+ * too wide to be a number. */
 bool registry_add(struct registry *registry, const struct proto *proto, struct error *err);
 
 const struct proto *registry_named(const struct registry *registry, const char *name);

@@ -6,8 +6,8 @@
 static const char *const flags[] = {"F", "S", "R", "P", ".", "U", "E", "W", "e", NULL};
 
 static const struct field fields[] = {
-    {"sport", 0, 16, .kind = FIELD_NUMBER},
-    {"dport", 16, 16, .kind = FIELD_NUMBER},
+    {"sport", 0, 16, .role = ROLE_SPORT},
+    {"dport", 16, 16, .role = ROLE_DPORT},
     {"seq", 32, 32, .kind = FIELD_SEQ},
     {"ack", 64, 32, .kind = FIELD_SEQ},
     {"offset", 96, 4, .role = ROLE_HEADER_LENGTH, .unit = 4},
@@ -24,6 +24,7 @@ const struct proto proto_tcp = {
     .name = "tcp",
     PROTO_FIELDS(fields),
     .minimum = 20,
+    .next = SPACE_TCP,
     .numbers = (const struct proto_number[]){{SPACE_IP, 6}, {SPACE_NONE, 0}},
 };
 

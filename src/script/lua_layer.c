@@ -159,7 +159,7 @@ void add_pinned(lua_State *L, const struct packet *p, size_t layer)
 {
     const struct proto *proto = p->layers[layer].proto;
     for (size_t i = 0; i < proto->count; i++)
-        if (p->layers[layer].pins >> i & 1) {
+        if (p->layers[layer].pins >> i & 1 && field_is_computed(&proto->fields[i])) {
             lua_pushfstring(L, "%s.%s", proto->name, proto->fields[i].name);
             lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
         }

@@ -11,8 +11,6 @@
 #include "script/modules.h"
 #include "script/util.h"
 
-#define PACKET_CLASS "tcplua.packet"
-
 enum {
     BYTES_VALUE = 1,
     LAYER_VALUES = 4, /* user values 2 to 5: layer i in 2 + i % 4 */

@@ -14,6 +14,7 @@ struct part {
     size_t layer;
 };
 
+#define PACKET_CLASS  "tcplua.packet"
 #define LAYER_CLASS   "tcplua.layer"
 #define OPTIONS_CLASS "tcplua.options"
 

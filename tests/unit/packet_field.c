@@ -179,6 +179,11 @@ static void test_registry_add(void **state)
     small.minimum = 0;
     assert_false(registry_add(&registry, &small, &err));
     assert_string_equal(err.message, "field 'kind' of protocol 'small' ends behind its 0 bytes");
+    static const struct field wide[] = {{"wide", 4, 61, .kind = FIELD_NUMBER}};
+    struct proto too_wide = {.name = "wide", PROTO_FIELDS(wide), .minimum = 9};
+    assert_false(registry_add(&registry, &too_wide, &err));
+    assert_string_equal(err.message, "field 'wide' of protocol 'wide' is a number of 61 bits from "
+                                     "bit 4: it must lie within eight bytes");
     struct proto many[REGISTRY_MAX];
     char names[REGISTRY_MAX][8];
     size_t i = 0;

@@ -360,6 +360,57 @@ static void test_trailer(void **state)
     packet_free(&p);
 }
 
+/* What goes by a port: by either, filled in where none was set, and only if all of it is there. */
+static void test_ports(void **state)
+{
+    (void)state;
+    static const struct field fields[] = {{"kind", 0, 16, .kind = FIELD_NUMBER}};
+    static const struct proto_number numbers[] = {
+        {SPACE_UDP, 4000}, {SPACE_UDP, 4001}, {SPACE_NONE, 0}};
+    static const struct proto mine = {
+        .name = "mine", PROTO_FIELDS(fields), .minimum = 2, .numbers = numbers};
+    struct registry with = registry;
+    struct error err;
+    struct packet p, back;
+    assert_true(registry_add(&with, &mine, &err));
+    packet_init(&p, &with);
+    push(&p, &proto_ip);
+    push(&p, &proto_udp);
+    push(&p, &mine);
+    packet_finish(&p);
+    assert_int_equal(get(&p, 1, "dport"), 4000);
+    set(&p, 1, "sport", 4001);
+    assert_true(packet_reset(&p, 1, field(&p, 1, "dport"), &err));
+    packet_finish(&p);
+    assert_int_equal(get(&p, 1, "dport"), 0);
+    assert_false(packet_pinned(&p, 1, field(&p, 1, "dport")));
+    for (int i = 0; i < 2; i++) {
+        packet_init(&back, &with);
+        assert_true(packet_reserve(&back, p.size, &err));
+        memcpy(back.bytes, p.bytes, p.size);
+        back.size = p.size;
+        packet_parse(&back, &proto_ip);
+        assert_int_equal(back.count, 3);
+        assert_ptr_equal(back.layers[2].proto, &mine);
+        packet_free(&back);
+        set(&p, 1, "sport", 1);
+        set(&p, 1, "dport", 4001);
+        packet_finish(&p);
+        assert_int_equal(get(&p, 1, "dport"), 4001);
+    }
+    set(&p, 1, "dport", 0); /* by hand */
+    packet_finish(&p);
+    assert_int_equal(get(&p, 1, "dport"), 0);
+    set(&p, 1, "sport", 4000);
+    set(&p, 1, "length", 9);
+    set(&p, 0, "length", 29);
+    packet_finish(&p);
+    packet_parse(&p, &proto_ip);
+    assert_int_equal(p.count, 2);
+    assert_int_equal(p.stop, PACKET_WHOLE);
+    packet_free(&p);
+}
+
 /* RFC 768: a computed 0 is sent as all ones, and a 0 means that there is none. */
 static void test_udp_zero(void **state)
 {
@@ -768,6 +819,7 @@ int main(void)
         cmocka_unit_test(test_computed_and_pinned),
         cmocka_unit_test(test_next_numbers),
         cmocka_unit_test(test_trailer),
+        cmocka_unit_test(test_ports),
         cmocka_unit_test(test_udp_zero),
         cmocka_unit_test(test_checksum_verdicts),
         cmocka_unit_test(test_cut),
