@@ -10,12 +10,12 @@
 --
 -- Layers: eth, vlan, qinq, sll and sll2 (what Linux captures on "any"), null and loop (a BSD's
 -- address family in the writer's and in network order), arp, ip, ip6, ip6_hop, ip6_dest, ip6_route,
--- ip6_frag, tcp, udp, icmp, icmp6, and behind it rs, ra, ns, na, redirect. Each is a function that
--- takes a table of fields (p.fields(name) lists them; `payload` is allowed too) and gives a packet
--- of that one layer; `/` stacks packets and strings into a new packet. Fields have tcpdump's names
--- where it prints them, else the RFC's. Numbers are as they stand in the header: an `offset` of tcp
--- counts words, one of ip eight bytes. The nine flag bits of tcp are "FSRP.UEWe" (e is AE), and
--- `ace` is the last three of them as AccECN's counter.
+-- ip6_frag, tcp, udp, icmp, icmp6, and behind it rs, ra, ns, na, redirect; dns, dhcp. Each is a
+-- function that takes a table of fields (p.fields(name) lists them; `payload` is allowed too) and
+-- gives a packet of that one layer; `/` stacks packets and strings into a new packet. Fields have
+-- tcpdump's names where it prints them, else the RFC's. Numbers are as they stand in the header: an
+-- `offset` of tcp counts words, one of ip eight bytes. The nine flag bits of tcp are "FSRP.UEWe" (e
+-- is AE), and `ace` is the last three of them as AccECN's counter.
 --
 --     p.parse(bytes [, layer])   a packet; layer is "ip" (the default: IPv4 or IPv6), "eth", …;
 --                                "null" takes both byte orders
@@ -29,6 +29,9 @@
 --     packet:pinned()            {"tcp.checksum"}: the computed fields that were set by hand
 --     packet:line { seq =, ack = }   as tostring(), with numbers relative to these
 --     packet:tree(), packet:hex()    what show() and hexdump() print
+--     p.dns { questions = { { name = "example.com", type = "AAAA" } }, answers = {…}, authority =,
+--             additional = }     a header and records: tcplua.packet.records says what is in them
+--     packet:records()           the same four lists, read
 --     packet:trailer(n)          what layer n (1 if left out) carries behind the end of the next:
 --                                Ethernet padding; with a string as second argument sets it and
 --                                returns the packet; layer 0 is what is behind all of them
@@ -62,6 +65,7 @@
 local p = require "tcplua.packet.core"
 local code = require "tcplua.packet.code"
 local layout = require "tcplua.packet.layout"
+local records = require "tcplua.packet.records"
 
 local packet = p.methods
 p.methods = nil
@@ -69,6 +73,33 @@ p.methods = nil
 --- Prints the tree of fields.
 function packet:show()
   print((self:tree():gsub("\n$", "")))
+end
+
+-- p.dns takes records besides the fields of the header, and counts them.
+local dns_header = p.dns
+local SECTIONS <const> = { questions = true, answers = true, authority = true, additional = true }
+
+function p.dns(fields)
+  if type(fields) ~= "table" then return dns_header(fields) end
+  local good, bytes, counts = pcall(records.write, fields)
+  if not good then error("dns: " .. tostring(bytes), 2) end
+  local header = {}
+  for name, value in pairs(fields) do
+    if not SECTIONS[name] then header[name] = value end
+  end
+  for name, count in pairs(counts) do
+    if header[name] == nil then header[name] = count end
+  end
+  if not header.payload and bytes ~= "" then header.payload = bytes end
+  return dns_header(header)
+end
+
+--- The questions and records of the DNS message in it, nil if there is none; and at which byte of
+-- the message reading ended, if that was early.
+function packet:records()
+  local dns = self.dns
+  if not dns or dns.arcount == nil then return nil end
+  return records.read(dns:raw() .. dns.payload)
 end
 
 --- Lua source that makes the same packet, what is pinned included.

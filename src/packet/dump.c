@@ -469,6 +469,57 @@ static size_t put_ip(struct text *t, const struct packet *p, size_t i)
     return j;
 }
 
+/* Only the header: the names are in the records. */
+static void put_dns(struct text *t, const struct packet *p, size_t i)
+{
+    static const char *const ops[16] = {"", " inv_q", " stat", NULL, " notify", " update"};
+    static const char *const codes[16] = {"",          " FormErr", " ServFail",
+                                          " NXDomain", " NotImp",  " Refused"};
+    uint32_t op = number(p, i, "opcode"), code = number(p, i, "rcode");
+    uint32_t questions = number(p, i, "qdcount");
+    put(t, "%" PRIu32, number(p, i, "id"));
+    if (ops[op])
+        put(t, "%s", ops[op]);
+    else
+        put(t, " op%" PRIu32, op);
+    if (number(p, i, "qr")) {
+        if (codes[code])
+            put(t, "%s", codes[code]);
+        else
+            put(t, " Resp%" PRIu32, code);
+        put(t, "%s%s%s%s", number(p, i, "aa") ? "*" : "", number(p, i, "ra") ? "" : "-",
+            number(p, i, "tc") ? "|" : "", number(p, i, "ad") ? "$" : "");
+    } else {
+        put(t, "%s%s", number(p, i, "rd") ? "+" : "", number(p, i, "cd") ? "%" : "");
+    }
+    if (questions != 1)
+        put(t, " [%" PRIu32 "q]", questions);
+    if (number(p, i, "qr"))
+        put(t, " %" PRIu32 "/%" PRIu32 "/%" PRIu32, number(p, i, "ancount"),
+            number(p, i, "nscount"), number(p, i, "arcount"));
+    put(t, " (%" PRIu32 ")", whole_length(p, i));
+}
+
+/* Whether the line of what UDP carries says the length itself. */
+static bool speaks_for_udp(const struct packet *p, size_t i)
+{
+    return is(p, i, &proto_dhcp) || is(p, i, &proto_dns);
+}
+
+static void put_dhcp(struct text *t, const struct packet *p, size_t i)
+{
+    char mac[FIELD_TEXT];
+    uint32_t op = number(p, i, "op");
+    put(t, "BOOTP/DHCP, ");
+    if (op == 1 && number(p, i, "htype") == 1 && number(p, i, "hlen") == 6)
+        put(t, "Request from %s", address(p, i, "mac", mac));
+    else if (op == 1 || op == 2)
+        put(t, op == 1 ? "Request" : "Reply");
+    else
+        put(t, "unknown (0x%02" PRIx32 ")", op);
+    put(t, ", length %" PRIu32, whole_length(p, i));
+}
+
 /* Whether it is none of those that have a case below. */
 static bool is_declared(const struct proto *proto)
 {
@@ -551,6 +602,12 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
         }
         if (proto == &proto_tcp)
             put_tcp(&t, p, i, base);
+        else if (is(p, i, &proto_udp) && speaks_for_udp(p, i + 1))
+            ; /* which says all */
+        else if (proto == &proto_dns)
+            put_dns(&t, p, i);
+        else if (proto == &proto_dhcp)
+            put_dhcp(&t, p, i);
         else if (proto == &proto_udp)
             put(&t, "UDP, length %" PRIu32, payload_length(p, i));
         else if (proto == &proto_icmp)
@@ -563,7 +620,7 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
             put_fields(&t, p, i);
         bool port = proto == &proto_tcp || proto == &proto_udp;
         if (++i < p->count && (port || is_declared(proto))) {
-            put(&t, port ? ": " : ", ");
+            put(&t, "%s", proto == &proto_udp && speaks_for_udp(p, i) ? "" : port ? ": " : ", ");
             continue;
         }
         return t.length;

@@ -32,8 +32,8 @@ enum field_role {
     ROLE_DST,             /* */
     ROLE_FRAGMENT,        /* if not 0, what follows is the middle of something, not a header */
     ROLE_MORE,            /* if not 0, what follows goes on in another packet */
-    ROLE_SPORT,           /* what follows may go by either port; if by none, the second */
-    ROLE_DPORT,           /* is filled in, unless it was set by hand */
+    ROLE_SPORT,           /* what follows may go by either port, */
+    ROLE_DPORT,           /* of which this is filled in, unless it was set by hand */
     ROLE_QUOTED,          /* length in `unit` bytes of the packet that is quoted; 0: all */
     ROLE_HEADER_LENGTH,   /* length of this header in `unit` bytes, less `bias` */
     ROLE_TOTAL_LENGTH,    /* bytes from this header to the end */

@@ -149,4 +149,4 @@ static const struct option_row rows[] = {
     {"portal", 37, .form = OPTION_BYTES},                                      /* RFC 8910 */
 };
 
-const struct option_table nd_options = {rows, sizeof rows / sizeof rows[0], 8, false};
+const struct option_table nd_options = {rows, sizeof rows / sizeof rows[0], .unit = 8, .head = 2};

@@ -66,4 +66,10 @@ static const struct option_row rows[] = {
     {"RA", 148, .form = OPTION_U16},         /* router alert (RFC 2113) */
 };
 
-const struct option_table ip_options = {rows, sizeof rows / sizeof rows[0], 1, true};
+const struct option_table ip_options = {rows,
+                                        sizeof rows / sizeof rows[0],
+                                        .unit = 1,
+                                        .head = 2,
+                                        .singles = true,
+                                        .nop = OPTION_NOP,
+                                        .end = OPTION_END};

@@ -10,14 +10,14 @@ bool option_next(struct option_walk *walk, struct option *option)
         return false;
     const uint8_t *at = walk->bytes + walk->at;
     *option = (struct option){.kind = at[0], .row = option_of_kind(walk->table, at[0])};
-    if (walk->table->singles && at[0] <= OPTION_NOP) {
+    if (option_is_single(walk->table, at[0])) {
         option->value = at + 1;
-        if (at[0] == OPTION_END)
+        if (at[0] == walk->table->end)
             walk->length = walk->at + 1; /* the rest is padding */
         walk->at++;
         return true;
     }
-    size_t size = rest < 2 ? 0 : (size_t)at[1] * walk->table->unit;
+    size_t size = rest < 2 ? 0 : (size_t)at[1] * walk->table->unit + 2 - walk->table->head;
     if (size < 2 || size > rest) {
         walk->bad = true;
         return false;
@@ -46,8 +46,8 @@ const struct option_row *option_named(const struct option_table *table, const ch
 
 size_t option_form_length(enum option_form form)
 {
-    static const size_t lengths[] = {
-        [OPTION_U8] = 1, [OPTION_U16] = 2, [OPTION_U32] = 4, [OPTION_PAIR] = 8, [OPTION_MAC] = 6};
+    static const size_t lengths[] = {[OPTION_U8] = 1,   [OPTION_U16] = 2, [OPTION_U32] = 4,
+                                     [OPTION_PAIR] = 8, [OPTION_MAC] = 6, [OPTION_IP4] = 4};
     return form < sizeof lengths / sizeof lengths[0] ? lengths[form] : 0;
 }
 
@@ -91,29 +91,30 @@ bool option_put(struct option_list *list, uint8_t kind, const void *value, size_
 {
     size_t room = list->size - list->length;
     uint8_t *at = list->bytes + list->length;
-    if (list->table->singles && kind <= OPTION_NOP) {
+    if (option_is_single(list->table, kind)) {
         if (room < 1 || length > 0)
             return false;
         *at = kind;
         list->length++;
         return true;
     }
-    size_t unit = list->table->unit, units = (2 + length + unit - 1) / unit;
-    if (units > 255 || units * unit > room)
+    size_t unit = list->table->unit, units = (list->table->head + length + unit - 1) / unit;
+    size_t size = units * unit + 2 - list->table->head;
+    if (units > 255 || size > room)
         return false;
-    memset(at, 0, units * unit);
+    memset(at, 0, size);
     at[0] = kind;
     at[1] = (uint8_t)units;
     if (length > 0)
         memcpy(at + 2, value, length);
-    list->length += units * unit;
+    list->length += size;
     return true;
 }
 
 bool option_align(struct option_list *list, const struct option_row *row)
 {
     while (list->table->singles && row->align > 0 && list->length % 4 != row->align % 4)
-        if (!option_put(list, OPTION_NOP, NULL, 0))
+        if (!option_put(list, list->table->nop, NULL, 0))
             return false;
     return true;
 }

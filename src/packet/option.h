@@ -1,4 +1,4 @@
-/* option: lists of options as TCP, IPv4 and NDP have them: kind, length, value.
+/* option: lists of options as TCP, IPv4, NDP and DHCP have them: kind, length, value.
  *
  * A table names the kinds and says what their values are; kinds without a row are kept as bytes.
  * Walking never judges beyond what it needs to go on, and ends at the first length that cannot
@@ -21,6 +21,7 @@ enum option_form {
     OPTION_PAIR,   /* two 32-bit numbers */
     OPTION_RANGES, /* any number of pairs of 32-bit numbers */
     OPTION_MAC,    /* an Ethernet address */
+    OPTION_IP4,    /* an IPv4 address */
     OPTION_FIELDS, /* a table of fields of its own */
 };
 
@@ -40,13 +41,24 @@ struct option_row {
 struct option_table {
     const struct option_row *rows; /* in the order in which they are written */
     size_t count;
-    uint8_t unit; /* the length byte counts these, kind and length bytes included */
-    bool singles; /* kinds 0 (end of list) and 1 (no operation) are single bytes */
+    uint8_t unit; /* the length byte counts these, */
+    uint8_t head; /* so many of the kind and length bytes included */
+    bool singles; /* the kinds `nop` and `end` (of the list) are single bytes */
+    uint8_t nop, end;
 };
 
-extern const struct option_table tcp_options, ip_options, nd_options;
+extern const struct option_table tcp_options, ip_options, nd_options, dhcp_options;
 
-enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_LONGEST = 255 * 8 };
+/* Those of TCP and IPv4. */
+enum { OPTION_END = 0, OPTION_NOP = 1 };
+
+/* Whether the kind is a single byte in this table. */
+static inline bool option_is_single(const struct option_table *table, uint8_t kind)
+{
+    return table->singles && (kind == table->nop || kind == table->end);
+}
+
+enum { OPTION_LONGEST = 255 * 8 };
 
 struct option {
     uint8_t kind;

@@ -363,6 +363,8 @@ void packet_parse(struct packet *p, const struct proto *first)
         const struct proto *next = NULL;
         if (r.next)
             next = registry_numbered(p->registry, proto->next, (uint32_t)field_get(r.next, header));
+        if (r.dport)
+            pin(l, r.dport);
         if (r.dport && p->registry->spaces >> proto->next & 1) {
             next = by_port(p->registry, proto->next, field_get(r.dport, header), end - at);
             if (!next)
@@ -537,20 +539,6 @@ static void fill_next(struct packet *p, size_t i, const struct field *f)
         field_set(f, header, (uint64_t)number);
 }
 
-/* The port by which layer `i` announces the next one, unless either is one of its ports. */
-static void fill_port(struct packet *p, size_t i, const struct field *f)
-{
-    if (i + 1 >= p->count)
-        return;
-    const struct proto *proto = p->layers[i].proto, *next = p->layers[i + 1].proto;
-    const struct field *sport = proto_role(proto, ROLE_SPORT);
-    uint8_t *header = packet_header(p, i);
-    int64_t number = proto_number_in(next, proto->next);
-    if (number >= 0 && !proto_answers_to(next, proto->next, (uint32_t)field_get(f, header)) &&
-        !(sport && proto_answers_to(next, proto->next, (uint32_t)field_get(sport, header))))
-        field_set(f, header, (uint64_t)number);
-}
-
 static void fill(struct packet *p, size_t i, const struct field *f)
 {
     const struct layer *l = &p->layers[i];
@@ -566,10 +554,8 @@ static void fill(struct packet *p, size_t i, const struct field *f)
         value = l->end - header_end(l);
         break;
     case ROLE_NEXT:
-        fill_next(p, i, f);
-        return;
     case ROLE_DPORT:
-        fill_port(p, i, f);
+        fill_next(p, i, f);
         return;
     default:
         return;

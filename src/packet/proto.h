@@ -49,6 +49,7 @@ extern const struct proto proto_ip, proto_ip6;
 extern const struct proto proto_ip6_hop, proto_ip6_route, proto_ip6_frag, proto_ip6_dest;
 extern const struct proto proto_tcp, proto_udp;
 extern const struct proto proto_icmp, proto_icmp6;
+extern const struct proto proto_dns, proto_dhcp;
 extern const struct proto proto_rs, proto_ra, proto_ns, proto_na, proto_redirect;
 
 /* The field of that name, or the (first) one with that role; NULL if there is none. */

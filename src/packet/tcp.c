@@ -62,4 +62,10 @@ static const struct option_row rows[] = {
     {"eol", 0, .form = OPTION_BARE},                /* RFC 9293 */
 };
 
-const struct option_table tcp_options = {rows, sizeof rows / sizeof rows[0], 1, true};
+const struct option_table tcp_options = {rows,
+                                         sizeof rows / sizeof rows[0],
+                                         .unit = 1,
+                                         .head = 2,
+                                         .singles = true,
+                                         .nop = OPTION_NOP,
+                                         .end = OPTION_END};

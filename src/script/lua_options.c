@@ -17,7 +17,7 @@
 /* A list being put together; options need not fit a header yet. */
 struct draft {
     struct option_list list;
-    uint8_t bytes[1024];
+    uint8_t bytes[2048];
 };
 
 static void draft_begin(struct draft *d, const struct option_table *table)
@@ -70,15 +70,17 @@ static size_t check_ranges(lua_State *L, int index, const char *name, uint8_t *o
     return 8 * (size_t)count;
 }
 
-static size_t check_mac(lua_State *L, int index, const char *name, uint8_t *out)
+static size_t check_address(lua_State *L, int index, const char *name, enum addr_kind kind,
+                            uint8_t *out)
 {
     struct addr addr;
     if (lua_type(L, index) != LUA_TSTRING ||
-        !addr_parse(&addr, lua_tostring(L, index), "address", NULL) || addr.kind != ADDR_MAC)
-        luaL_error(L, "option '%s' takes a MAC address, not %s", name,
-                   luaL_tolstring(L, index, NULL));
-    memcpy(out, addr.bytes, 6);
-    return 6;
+        !addr_parse(&addr, lua_tostring(L, index), "address", NULL) || addr.kind != kind)
+        luaL_error(L, "option '%s' takes %s address, not %s", name,
+                   kind == ADDR_MAC ? "a MAC" : "an IPv4", luaL_tolstring(L, index, NULL));
+    size_t length = kind == ADDR_MAC ? 6 : 4;
+    memcpy(out, addr.bytes, length);
+    return length;
 }
 
 /* An element of a list as a field of its own. */
@@ -153,7 +155,7 @@ static size_t check_value_fields(lua_State *L, int index, const struct option_ro
 }
 
 /* Appends option `kind` with the value at `index`; nil and false leave it out. A string is the
- * value's bytes whatever the kind, but for MAC addresses, which have a text. */
+ * value's bytes whatever the kind, but for addresses, which have a text. */
 static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, bool align)
 {
     const struct option_row *row = option_of_kind(d->list.table, kind);
@@ -165,7 +167,7 @@ static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, 
         return;
     if (row && align && !option_align(&d->list, row))
         luaL_error(L, "options are too long");
-    if (lua_type(L, index) == LUA_TSTRING && form != OPTION_MAC) {
+    if (lua_type(L, index) == LUA_TSTRING && form != OPTION_MAC && form != OPTION_IP4) {
         const char *bytes = lua_tolstring(L, index, &length);
         draft_put(L, d, kind, bytes, length);
         return;
@@ -194,7 +196,10 @@ static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, 
         length = check_ranges(L, index, name, value, sizeof value);
         break;
     case OPTION_MAC:
-        length = check_mac(L, index, name, value);
+        length = check_address(L, index, name, ADDR_MAC, value);
+        break;
+    case OPTION_IP4:
+        length = check_address(L, index, name, ADDR_IP4, value);
         break;
     case OPTION_FIELDS:
         length = check_value_fields(L, index, row, value, sizeof value);
@@ -345,6 +350,11 @@ static void push_fields(lua_State *L, const struct option *o)
     }
 }
 
+static bool option_is_end(const struct option_table *table, uint8_t kind)
+{
+    return table->singles && kind == table->end;
+}
+
 /* [-0, +1, m] The value in the form that setting takes. */
 static void push_option(lua_State *L, const struct option *o)
 {
@@ -367,8 +377,8 @@ static void push_option(lua_State *L, const struct option *o)
         push_fields(L, o);
     } else if (length == 0 || o->length != length) {
         lua_pushlstring(L, (const char *)o->value, o->length);
-    } else if (form == OPTION_MAC) {
-        struct addr addr = addr_from(ADDR_MAC, o->value);
+    } else if (form == OPTION_MAC || form == OPTION_IP4) {
+        struct addr addr = addr_from(form == OPTION_MAC ? ADDR_MAC : ADDR_IP4, o->value);
         lua_pushstring(L, addr_format(&addr, text));
     } else if (form == OPTION_PAIR) {
         lua_createtable(L, 2, 0);
@@ -409,7 +419,7 @@ static int options_newindex(lua_State *L)
     struct draft d;
     bool placed = false;
     draft_begin(&d, part->field->options);
-    while (option_next(&walk, &option) && !(walk.table->singles && option.kind == OPTION_END)) {
+    while (option_next(&walk, &option) && !(option_is_end(walk.table, option.kind))) {
         if (option.kind != kind) {
             draft_put(L, &d, option.kind, option.value, option.length);
         } else if (!placed) {
@@ -448,7 +458,7 @@ static int options_step(lua_State *L)
     walk.at = (size_t)at;
     if (!option_next(&walk, &option))
         return 0;
-    bool end = walk.table->singles && option.kind == OPTION_END;
+    bool end = option_is_end(walk.table, option.kind);
     lua_pushinteger(L, end ? -1 : (lua_Integer)walk.at);
     lua_replace(L, lua_upvalueindex(1));
     if (option.row)

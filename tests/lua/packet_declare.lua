@@ -41,7 +41,7 @@ t.test("a declared protocol builds, prints, parses and takes part in /", functio
   t.contains(p.layout "vxlan", "|                      vni                      |   reserved2   |")
   t.contains(p.reference "vxlan", "\nvni ")
   t.equal((p.udp { dport = 9 } / p.vxlan()).udp.dport, 9)
-  t.equal((p.udp { sport = 4789 } / p.vxlan()).udp.dport, 0)
+  t.equal((p.udp { sport = 4789 } / p.vxlan()).udp.dport, 4789)
   t.equal((p.udp { dport = 0 } / p.vxlan()).udp.dport, 0)
   t.equal(p.parse((p.ip() / p.udp { dport = 4789 } / "short"):bytes()).vxlan, nil)
 end)

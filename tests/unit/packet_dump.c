@@ -209,6 +209,16 @@ static const struct row {
      "IP6 2001:db8::1 > 2001:db8::2: ICMP6, parameter problem, code-#4, length 8", 0},
     {"eth src=02:00:00:00:00:01 dst=02:00:00:00:00:02 type=0x1234 +30",
      "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype 0x1234, length 30", 0},
+    /* tcpdump says the first question and all answers too */
+    {IP4 "udp sport=4000 dns id=7 qdcount=1 cd=1", "IP 192.0.2.1.4000 > 192.0.2.2.53: 7+% (12)", 0},
+    {IP4 "udp sport=53 dport=4 dns id=7 qr=1 aa=1 tc=1 ad=1 rcode=3 arcount=2",
+     "IP 192.0.2.1.53 > 192.0.2.2.4: 7 NXDomain*-|$ [0q] 0/0/2 (12)", 0},
+    {IP4 "udp sport=4 dns id=7 opcode=9 rd=0 qdcount=1 +3",
+     "IP 192.0.2.1.4 > 192.0.2.2.53: 7 op9 (15)", 0},
+    {IP4 "udp sport=68 dhcp mac=02:00:00:00:00:01",
+     "IP 192.0.2.1.68 > 192.0.2.2.67: BOOTP/DHCP, Request from 02:00:00:00:00:01, length 240", 0},
+    {IP4 "udp sport=67 dport=68 dhcp op=2",
+     "IP 192.0.2.1.67 > 192.0.2.2.68: BOOTP/DHCP, Reply, length 240", 0},
     {"eth", "[|eth]", 5},
 };
 

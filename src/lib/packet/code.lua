@@ -47,9 +47,9 @@ local function options_value(layer, name)
   for kind, value in pairs(layer[name]) do
     list[#list + 1] = value == true and kind or { kind, value }
   end
-  if #list > 0 and p[layer:name()] { [name] = list }[layer:name()]:raw(name) == bytes then
-    return list
-  end
+  -- no list says what padding behind the end is, or an address of three bytes
+  local good, made = pcall(p[layer:name()], { [name] = list })
+  if #list > 0 and good and made[layer:name()]:raw(name) == bytes then return list end
   return bytes
 end
 

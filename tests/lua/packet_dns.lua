@@ -1,0 +1,145 @@
+--- tcplua.packet: DNS messages and DHCP messages.
+local t = require "harness"
+local p = require "tcplua.packet"
+
+local function check(packet)
+  local source = packet:code()
+  t.equal(assert(load("local p = ... return " .. source))(p):bytes(), packet:bytes(), source)
+end
+
+local function over(dns)
+  return p.ip { src = "192.0.2.1", dst = "192.0.2.53" } / p.udp { sport = 40000 } / dns
+end
+
+t.test("a DNS question is built, counted and read", function()
+  local packet = over(p.dns { id = 7, questions = { { name = "example.com", type = "AAAA" } } })
+  t.equal(packet.udp.dport, 53)
+  t.equal(packet.dns.qdcount, 1)
+  t.equal(packet.dns.rd, 1)
+  t.equal(packet.payload, "\7example\3com\0\0\28\0\1")
+  local back = p.parse(packet:bytes())
+  local question = back:records().questions[1]
+  t.equal(question.name, "example.com.")
+  t.equal(question.type, "AAAA")
+  t.equal(question.class, "IN")
+  t.equal(packet.dns:raw(), "\0\7\1\0\0\1\0\0\0\0\0\0")
+  check(packet)
+  t.equal(p.dns { qdcount = 9, questions = {} }.dns.qdcount, 9)
+  t.equal(p.tcp():records(), nil)
+end)
+
+t.test("records of every type go out and come back", function()
+  local answers = {
+    { name = "a.example.", type = "A", class = "IN", ttl = 60, address = "192.0.2.7" },
+    { name = ".", type = "AAAA", class = "IN", ttl = 0, address = "2001:db8::7" },
+    { name = "c.example.", type = "CNAME", class = "IN", ttl = 1, target = "d\\.e\\\\f.example." },
+    { name = "m.example.", type = "MX", class = "CH", ttl = 1, preference = 10, target = "." },
+    { name = "s.example.", type = "SRV", class = "IN", ttl = 1, priority = 1, weight = 2,
+      port = 65535, target = "t.example." },
+    { name = "t.example.", type = "TXT", class = "IN", ttl = 1, text = { "a b", "", "\0\255" } },
+    { name = "o.example.", type = "SOA", class = "IN", ttl = 4294967295, mname = "m.example.",
+      rname = "r.example.", serial = 1, refresh = 2, retry = 3, expire = 4, minimum = 5 },
+    { name = "x.example.", type = 65280, class = 65280, ttl = 1, data = "\0\1" },
+    { name = ".", type = "OPT", class = 1232, ttl = 0x8000, data = "" },
+  }
+  local packet = over(p.dns { qr = 1, answers = answers, additional = { answers[1] } })
+  t.equal(packet.dns.ancount, #answers)
+  local read = p.parse(packet:bytes()):records()
+  for i, record in ipairs(answers) do
+    for name, value in pairs(record) do
+      if name ~= "text" then t.equal(read.answers[i][name], value, record.type) end
+    end
+  end
+  t.equal(table.concat(read.answers[6].text, "|"), "a b||\0\255")
+  t.equal(read.additional[1].address, "192.0.2.7")
+  t.equal(p.dns { answers = { { name = "\\200\\046.x", data = "" } } }.payload:sub(1, 5),
+    "\2\200.\1x")
+end)
+
+t.test("names point back only, and end", function()
+  local function first(bytes, count)
+    local packet = p.dns { qdcount = 0, ancount = count or 1, payload = bytes }
+    return packet:records()
+  end
+  local tail = "\0\1\0\1\0\0\0\1\0\4\1\2\3\4"
+  local good = first("\1a\0" .. tail .. "\1b\xc0\12" .. tail, 2)
+  t.equal(good.answers[2].name, "b.a.")
+  for _, name in ipairs { "\xc0\12", "\xc0\14", "\1a\xc0\12", "\xc0\xff", "\xff\xff", "\x40",
+    "\x80x", "\xc0", "\5abc", ("\1a"):rep(128) .. "\0" } do
+    local read, at = first(name .. tail)
+    t.equal(#read.answers, 0, (name:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+    t.equal(at, 12)
+  end
+  -- a chain of pointers, each to the one before, ends at the first
+  local chain = { "\1a\0" .. tail }
+  for i = 1, 500 do
+    chain[#chain + 1] = string.pack(">I2", 0xc000 | (i == 1 and 12 or 29 + (i - 2) * 16)) .. tail
+  end
+  t.equal(first(table.concat(chain), 501).answers[501].name, "a.")
+  local read, at = first("\1a\0" .. tail, 65535)
+  t.equal(#read.answers, 1)
+  t.equal(at, 12 + 17)
+  for _ = 1, 2000 do
+    local bytes = {}
+    for i = 1, math.random(0, 60) do
+      bytes[i] = string.char(math.random(4) == 1 and 0xc0 or math.random(0, 30))
+    end
+    p.dns { qdcount = 3, ancount = 9, nscount = 9, arcount = 9, payload = table.concat(bytes) }
+      :records()
+  end
+end)
+
+t.test("data that is not what its type has is bytes", function()
+  for _, kind in ipairs { "A", "AAAA", "MX", "SRV", "SOA", "TXT", "NS" } do
+    local packet = p.dns { answers = { { type = kind, data = "\5\5" } } }
+    t.equal(packet:records().answers[1].data, "\5\5", kind)
+  end
+end)
+
+t.test("mistakes in records are named", function()
+  local function refused(text, ...)
+    local ok, err = pcall(p.dns, ...)
+    t.equal(ok, false)
+    t.contains(tostring(err), text)
+  end
+  refused("there is no type 'AAAB'", { questions = { { name = "x", type = "AAAB" } } })
+  refused("longer than 63", { questions = { { name = ("x"):rep(64) } } })
+  refused("longer than 255", { questions = { { name = ("x."):rep(128) } } })
+  refused("an empty label", { questions = { { name = "a..b" } } })
+  refused("a name is a string", { questions = { { name = 7 } } })
+  refused("questions is a list", { questions = 7 })
+  refused("a record is a table", { answers = { 7 } })
+  refused("is not an IPv4 address", { answers = { { address = "x" } } })
+  refused("ttl takes a number", { answers = { { address = "192.0.2.1", ttl = -1 } } })
+  refused("dns has no field 'x'", { x = 1 })
+end)
+
+t.test("a DHCP message", function()
+  local packet = p.eth() / p.ip { src = "0.0.0.0", dst = "255.255.255.255" } / p.udp { sport = 68 }
+    / p.dhcp { xid = 7, mac = "02:00:00:00:00:01", options = { type = 1, mask = "255.255.255.0",
+      requested = "192.0.2.9", parameters = { 1, 3, 6 }, router = { "192.0.2.1", "192.0.2.2" },
+      lease = 3600, hostname = "me", eol = true, [224] = "x" } }
+  t.equal(packet.udp.dport, 67)
+  local back = p.parse(packet:bytes(), "eth")
+  local options = back.dhcp.options
+  t.equal(options.type, 1)
+  t.equal(options.mask, "255.255.255.0")
+  t.equal(options.parameters[3], 6)
+  t.equal(options.router[2], "192.0.2.2")
+  t.equal(options.lease, 3600)
+  t.equal(options.hostname, "me")
+  t.equal(back.dhcp.chaddr, "\2\0\0\0\0\1" .. ("\0"):rep(10))
+  t.equal(tostring(back), "IP 0.0.0.0.68 > 255.255.255.255.67: BOOTP/DHCP, Request from "
+    .. "02:00:00:00:00:01, length " .. #packet.udp.payload)
+  check(back)
+  local padded = p.dhcp { options = { { "type", 5 }, "pad", "pad", { "mtu", 1500 }, "eol", "pad" } }
+  t.equal(padded.dhcp:raw "options", "\53\1\5\0\0\26\2\5\xdc\xff\0")
+  t.equal(padded.dhcp.options.mtu, 1500)
+  t.equal(#padded.dhcp.options, 5)
+  t.equal(p.parse(padded:bytes(), "dhcp").dhcp:raw "options", padded.dhcp:raw "options")
+  check(padded)
+  t.equal(p.dhcp { options = "\1\3abc" }.dhcp.options.mask, "abc")
+  t.contains(tostring(p.dhcp { options = "\53\9\1" }.dhcp.options), "[bad opt]")
+end)
+
+t.done()
