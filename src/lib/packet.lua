@@ -32,6 +32,11 @@
 --     p.dns { questions = { { name = "example.com", type = "AAAA" } }, answers = {…}, authority =,
 --             additional = }     a header and records: tcplua.packet.records says what is in them
 --     packet:records()           the same four lists, read
+--     packet:fragment(mtu [, id])  a list of packets whose outermost IP packet has at most mtu
+--                                bytes; id is for IPv6, random if left out
+--     p.reassemble(list)         the packets that fragments make, among those that are none, and a
+--                                list of { why, packet, … }: what is not whole, or overlaps, which
+--                                spoils all of it (RFC 5722)
 --     packet:trailer(n)          what layer n (1 if left out) carries behind the end of the next:
 --                                Ethernet padding; with a string as second argument sets it and
 --                                returns the packet; layer 0 is what is behind all of them
@@ -64,6 +69,7 @@
 --                                tcp.options.mss reads and sets one; pairs() goes through all
 local p = require "tcplua.packet.core"
 local code = require "tcplua.packet.code"
+local fragment = require "tcplua.packet.fragment"
 local layout = require "tcplua.packet.layout"
 local records = require "tcplua.packet.records"
 
@@ -74,6 +80,14 @@ p.methods = nil
 function packet:show()
   print((self:tree():gsub("\n$", "")))
 end
+
+--- A list of fragments whose IP packets have at most `mtu` bytes.
+function packet:fragment(mtu, id)
+  return fragment.cut(self, mtu, id)
+end
+
+--- The packets that a list of fragments makes, and what is not whole.
+p.reassemble = fragment.join
 
 -- p.dns takes records besides the fields of the header, and counts them.
 local dns_header = p.dns
