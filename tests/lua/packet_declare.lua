@@ -44,6 +44,9 @@ t.test("a declared protocol builds, prints, parses and takes part in /", functio
   t.equal((p.udp { sport = 4789 } / p.vxlan()).udp.dport, 4789)
   t.equal((p.udp { dport = 0 } / p.vxlan()).udp.dport, 0)
   t.equal(p.parse((p.ip() / p.udp { dport = 4789 } / "short"):bytes()).vxlan, nil)
+  local reply = p.parse((p.ip() / p.udp { sport = 4789, dport = 0 } / p.vxlan()):bytes())
+  reply.vxlan.vni = 1 -- and what was parsed stays as it is
+  t.equal(reply.udp.dport, 0)
 end)
 
 t.test("every kind, every numbering, lengths and what follows", function()
