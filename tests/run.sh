@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that must hold, from a bare machine on: installs what is missing, builds with gcc and
-# clang without a warning, runs the suite as released and under the sanitizers, and each fuzzer for
-# FUZZ_SECONDS (10).
+# clang without a warning, runs each fuzzer for FUZZ_SECONDS (10), and the suite under the sanitizers
+# and as released.
 set -eu
 cd "$(dirname "$0")/.."
 jobs=$(getconf _NPROCESSORS_ONLN)
@@ -14,14 +14,14 @@ for preset in release clang asan; do
 done
 
 failed=
-for preset in asan release; do
-    echo "== test: $preset"
-    ctest --preset "$preset" -j "$jobs" "$@" || failed="$failed $preset"
-done
 echo "== fuzz"
 cmake --preset fuzz --log-level=WARNING
 FUZZ_SECONDS=${FUZZ_SECONDS-10} cmake --build --preset fuzz -j "$jobs" --target fuzz ||
     failed="$failed fuzz"
+for preset in asan release; do
+    echo "== test: $preset"
+    ctest --preset "$preset" -j "$jobs" "$@" || failed="$failed $preset"
+done
 if [ -n "$failed" ]; then
     echo "tests failed in:$failed" >&2
     exit 1
