@@ -191,8 +191,9 @@ bool packet_set_trailer(struct packet *p, size_t n, const void *bytes, size_t le
 
 const uint8_t *packet_payload(const struct packet *p, size_t *length)
 {
+    static const uint8_t nothing[1]; /* an empty packet has no bytes to point into */
     *length = payload_end(p) - payload_offset(p);
-    return p->bytes + payload_offset(p);
+    return p->bytes ? p->bytes + payload_offset(p) : nothing;
 }
 
 /* The fields of a header by what they mean to the parser. */
