@@ -94,7 +94,9 @@ local function run_ready()
   while #ready > 0 do
     local list = ready
     ready = {}
-    for i = 1, #list do resume(list[i]) end
+    for i = 1, #list do
+      if not list[i].done then resume(list[i]) end -- one before it may have cancelled it
+    end
   end
   if failed then
     local me = failed
@@ -162,7 +164,7 @@ function task.wait(source, deadline, what)
   me.deadline, me.awake = deadline, false
   watch(me, source)
   if me == main then
-    local ok, err = xpcall(run, function(e) return e end, what)
+    local ok, err = pcall(run, what)
     if not ok then
       unwatch(main)
       error(err, 0)
@@ -207,7 +209,6 @@ function task:cancel()
     if ready[i] == self then table.remove(ready, i) end
   end
   finish(self, coroutine.close(self.thread))
-  self.done = true
 end
 
 --- Lets `seconds` pass.

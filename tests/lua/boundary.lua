@@ -495,6 +495,18 @@ t.test("K10 a task neither waits for itself nor cancels itself", function()
   end
 end)
 
+t.test("K10 a task may cancel another that is about to run", function()
+  fresh()
+  local ran = false
+  local victim
+  local killer = task.spawn(function() victim:cancel() end)
+  victim = task.spawn(function() ran = true end)
+  killer:join()
+  task.sleep(0.1)
+  t.equal(ran, false)
+  t.equal(victim.done, true)
+end)
+
 t.test("K10 an error in a finalizer or in __close does not stop the program", function()
   fresh()
   local conn = connected()
