@@ -123,6 +123,9 @@ function net.filter(expression)
   return require "tcplua.capture".filter(expression)
 end
 
+--- How many datagrams have come, by what was made of them: "fine", "bad checksum", …
+net.verdicts = core.verdicts
+
 --- Two links in memory, joined: what is sent into one comes out of the other. Fields: medium ("ip",
 -- "eth"), mtu, seed, loss, duplicate, reorder, corrupt (probabilities), delay, jitter (seconds).
 net.pair = core.pair

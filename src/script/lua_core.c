@@ -8,6 +8,7 @@
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/network.h"
+#include "stack/stack.h"
 #include "stack/trace.h"
 
 /* now() -> seconds on the network's clock */
@@ -167,6 +168,23 @@ static int core_frames(lua_State *L)
     return 1;
 }
 
+/* verdicts() -> {fine = 3, ["bad checksum"] = 1, …}: datagrams that came, by what was made of them
+ */
+static int core_verdicts(lua_State *L)
+{
+    uint64_t sums[SEGMENT_VERDICTS] = {0};
+    for (const struct stack *stack = the_network(L)->stacks; stack; stack = stack->next)
+        for (size_t i = 0; i < SEGMENT_VERDICTS; i++)
+            sums[i] += stack->verdicts[i];
+    lua_newtable(L);
+    for (size_t i = 0; i < SEGMENT_VERDICTS; i++)
+        if (sums[i]) {
+            lua_pushinteger(L, (lua_Integer)sums[i]);
+            lua_setfield(L, -2, segment_verdict_name((enum segment_verdict)i));
+        }
+    return 1;
+}
+
 /* terminal(1|2) -> whether standard output or error is one */
 static int core_terminal(lua_State *L)
 {
@@ -179,13 +197,11 @@ static int core_terminal(lua_State *L)
 int luaopen_tcplua_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"now", core_now},           {"wall", core_wall},
-        {"poll", core_poll},         {"work", core_work},
-        {"simulate", core_simulate}, {"reset", core_reset},
-        {"seed", core_seed},         {"error", core_error},
-        {"is_error", core_is_error}, {"escape", core_escape},
-        {"address", core_address},   {"frames", core_frames},
-        {"terminal", core_terminal}, {NULL, NULL},
+        {"now", core_now},           {"wall", core_wall},         {"poll", core_poll},
+        {"work", core_work},         {"simulate", core_simulate}, {"reset", core_reset},
+        {"seed", core_seed},         {"error", core_error},       {"is_error", core_is_error},
+        {"escape", core_escape},     {"address", core_address},   {"frames", core_frames},
+        {"verdicts", core_verdicts}, {"terminal", core_terminal}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     open_conn(L);

@@ -389,11 +389,13 @@ t.test("B16 a frame that the capture cut is as if lost", function()
     }
   end }
   s:handshake()
+  local before = net.verdicts()["cut short"] or 0
   for _, length in ipairs { 0, 1, 19, 20, 39, 40, 41, 40 + #LINE - 1, 40 + #LINE } do
     cut = length
     s:send { flags = "P.", seq = 1, ack = 1, data = LINE }
     s:none()
   end
+  t.equal(net.verdicts()["cut short"] - before, 9, "datagrams that were cut short")
   cut = nil
   s:finish(LINE)
   s:succeeded()
