@@ -35,7 +35,8 @@ static ino_t network_namespace(void)
     return status.st_ino;
 }
 
-/* Sends a frame on our end and waits for an answer of `size` bytes. */
+/* Sends a frame on our end and waits for an answer of `size` bytes and the same EtherType: the
+ * kernel may just then report the IPv6 groups that it has joined. */
 static void exchange(const uint8_t *frame, size_t length, uint8_t *answer, size_t size)
 {
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
@@ -50,7 +51,7 @@ static void exchange(const uint8_t *frame, size_t length, uint8_t *answer, size_
         socklen_t room = sizeof from;
         assert_int_equal(poll(&readable, 1, 5000), 1);
         ssize_t got = recvfrom(fd, answer, size, 0, (struct sockaddr *)&from, &room);
-        if (from.sll_pkttype == PACKET_OUTGOING)
+        if (from.sll_pkttype == PACKET_OUTGOING || memcmp(answer + 12, frame + 12, 2) != 0)
             continue;
         assert_int_equal(got, size);
         break;
