@@ -118,6 +118,9 @@ static int run(struct script *script, const struct options *options, struct lab 
     case COMMAND_DUMP:
         status = script_run_module(script, "tcplua.dump", options->argc, options->argv);
         break;
+    case COMMAND_REFERENCE:
+        status = script_run_module(script, "tcplua.reference", options->argc, options->argv);
+        break;
     case COMMAND_DEMO:
         status = script_run_embedded(script, "tcplua.scripts.sha_client", 3, lab_arguments);
         if (status == STATUS_OK)

@@ -28,37 +28,44 @@ static const struct {
     const char *name;
     enum command command;
 } commands[] = {
-    {"run", COMMAND_RUN},       {"demo", COMMAND_DEMO}, {"dump", COMMAND_DUMP},
-    {"doctor", COMMAND_DOCTOR}, {"help", COMMAND_HELP}, {"version", COMMAND_VERSION},
+    {"run", COMMAND_RUN},
+    {"demo", COMMAND_DEMO},
+    {"dump", COMMAND_DUMP},
+    {"doctor", COMMAND_DOCTOR},
+    {"help", COMMAND_HELP},
+    {"version", COMMAND_VERSION},
+    {"reference", COMMAND_REFERENCE},
 };
 
 void options_help(FILE *out)
 {
-    fputs("usage: tcplua [options] SCRIPT [args]     run a Lua script; '-' is standard input\n"
-          "       tcplua [options] -e CHUNK [args]   run a line of Lua\n"
-          "       tcplua demo                        the main job in the lab, drawn as a ladder\n"
-          "       tcplua dump FILE [filter]          a capture file, a line for each packet\n"
-          "       tcplua doctor                      what this machine allows, and how to fix it\n"
-          "\n"
-          "  tcplua scripts/sha_client.lua SRC DST PORT\n"
-          "  tcplua --lab -v scripts/sha_client.lua\n"
-          "\n"
-          "      --lab            run in a private network with a server at 192.0.2.2:9000;\n"
-          "                       no root; without arguments the script gets\n"
-          "                       192.0.2.1 192.0.2.2 9000\n"
-          "  -i IFACE             use this interface\n"
-          "  -v                   a line for every segment, on stderr: '>' sent by tcplua,\n"
-          "                       '<' received, '!' sent by this host's kernel, '*' new state\n"
-          "  -w FILE              save all frames: .pcap, else pcapng; '-' is standard output\n"
-          "      --timeout TIME   end after TIME: 500ms, 2s, 1m (status 124)\n"
-          "      --seed N         make random choices (ISNs, ports) repeatable\n"
-          "      --no-guard       go on where nothing keeps the kernel from resetting\n"
-          "  -h, --help           this text\n"
-          "  -V, --version        the versions of tcplua, Lua, libpcap and mbedTLS\n"
-          "\n"
-          "exit status: 0 all well, 1 the script failed, 2 wrong use, 4 this machine does not\n"
-          "allow it, 124 the time limit passed, 128+n ended by signal n\n",
-          out);
+    fputs(
+        "usage: tcplua [options] SCRIPT [args]     run a Lua script; '-' is standard input\n"
+        "       tcplua [options] -e CHUNK [args]   run a line of Lua\n"
+        "       tcplua demo                        the main job in the lab, drawn as a ladder\n"
+        "       tcplua dump FILE [filter]          a capture file, a line for each packet\n"
+        "       tcplua reference [WORD]            modules, functions, protocols and their fields\n"
+        "       tcplua doctor                      what this machine allows, and how to fix it\n"
+        "\n"
+        "  tcplua scripts/sha_client.lua SRC DST PORT\n"
+        "  tcplua --lab -v scripts/sha_client.lua\n"
+        "\n"
+        "      --lab            run in a private network with a server at 192.0.2.2:9000;\n"
+        "                       no root; without arguments the script gets\n"
+        "                       192.0.2.1 192.0.2.2 9000\n"
+        "  -i IFACE             use this interface\n"
+        "  -v                   a line for every segment, on stderr: '>' sent by tcplua,\n"
+        "                       '<' received, '!' sent by this host's kernel, '*' new state\n"
+        "  -w FILE              save all frames: .pcap, else pcapng; '-' is standard output\n"
+        "      --timeout TIME   end after TIME: 500ms, 2s, 1m (status 124)\n"
+        "      --seed N         make random choices (ISNs, ports) repeatable\n"
+        "      --no-guard       go on where nothing keeps the kernel from resetting\n"
+        "  -h, --help           this text\n"
+        "  -V, --version        the versions of tcplua, Lua, libpcap and mbedTLS\n"
+        "\n"
+        "exit status: 0 all well, 1 the script failed, 2 wrong use, 4 this machine does not\n"
+        "allow it, 124 the time limit passed, 128+n ended by signal n\n",
+        out);
 }
 
 static bool wrong(const char *what, const char *text)
@@ -206,7 +213,8 @@ bool options_read(struct options *options, int argc, char **argv)
         return false;
     }
     if (options->command != COMMAND_RUN && options->command != COMMAND_DUMP &&
-        options->command != COMMAND_HELP && options->argc > 0) {
+        options->command != COMMAND_REFERENCE && options->command != COMMAND_HELP &&
+        options->argc > 0) {
         char shown[100];
         fprintf(stderr, "tcplua: '%s' takes no arguments, and '%s' is one\n", word,
                 text_escape(shown, sizeof shown, options->argv[0], strlen(options->argv[0])));

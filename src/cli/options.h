@@ -11,6 +11,7 @@ enum command {
     COMMAND_CHUNK,
     COMMAND_DEMO,
     COMMAND_DUMP,
+    COMMAND_REFERENCE,
     COMMAND_DOCTOR,
     COMMAND_HELP,
     COMMAND_VERSION
@@ -24,7 +25,7 @@ struct options {
     bool lab, verbose, no_guard, has_seed;
     uint64_t seed;
     int64_t timeout; /* nanoseconds, 0 for none */
-    int argc;        /* what follows the options: the script and its arguments, those of dump */
+    int argc;        /* what follows the options: the script and its arguments, or a command's */
     char **argv;
 };
 

@@ -24,6 +24,10 @@
 -- A packet of a link type that tcplua has no layer for is a string, and so is one of more than a
 -- MiB. A file whose name ends in .pcap or .cap is written as pcap, which keeps times, lengths and
 -- one link type, and has no place for the rest; others as pcapng. A file is whole after each write.
+--
+--     reader:linktype()   that of the packet read last
+--     writer:name(address, name)   puts a name for an address into the file, for Wireshark to show
+--     reader:close(), writer:close()   may be repeated; a writer's says whether all was written
 local check = require "tcplua.check"
 local core = require "tcplua.capture.core"
 local escape = require "tcplua.core".escape

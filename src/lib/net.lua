@@ -8,6 +8,12 @@
 --
 -- A wire holds one local port: the kernel stays quiet about it, and every TCP segment that comes
 -- for it waits in an inbox until it is taken. It is armed when open returns.
+--
+--     wire:sport(), wire:src()   the port and the address that it holds
+--     wire:dropped()             segments that did not fit into the inbox
+--     link:medium(), link:mac()  "eth" or "ip": what its frames begin with; its address, or nil
+--     link:drops()               frames that the kernel dropped because nobody took them in time
+--     wire:close(), link:close() may be repeated
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local task = require "tcplua.task"

@@ -8,6 +8,18 @@
 -- Every call that can fail returns nil and an error object: code ("ECONNREFUSED", …), kind
 -- ("network", "protocol", "environment", "usage"), message (its tostring too), op. A read adds, as
 -- a third result, what had come before. Timeouts are in seconds, for the whole call.
+--
+--     conn:state()      "ESTABLISHED", …: the state in RFC 9293's words
+--     conn:info()       a table of numbers: src, dst, sport, dport, and in the words of the RFC and
+--                       of Linux's tcp_info: iss, snd_una, snd_nxt, snd_wnd, irs, rcv_nxt, rcv_wnd,
+--                       snd_mss, rcv_mss, cwnd, ssthresh, rto, srtt, rttvar (seconds), segs_in,
+--                       segs_out, bytes_received, bytes_acked, retransmits, out_of_order, …
+--     conn:readable()   how many bytes a read would return at once
+--     conn:eof()        whether all was read and the peer has closed its side
+--     conn:closed()     whether this object was closed
+--     conn:trouble()    what was last heard against the connection without ending it, or nil
+--     listener:port()   the port it listens on
+--     listener:close()  ends it; connections that were not accepted are reset
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local task = require "tcplua.task"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "script/embedded.h"
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/network.h"
@@ -194,14 +195,29 @@ static int core_terminal(lua_State *L)
     return 1;
 }
 
+/* source(name) -> the text of a module that is part of the program | nil */
+static int core_source(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    for (const struct embedded *e = embedded_modules; e->name; e++)
+        if (strcmp(e->name, name) == 0) {
+            lua_pushlstring(L, e->source, e->length);
+            return 1;
+        }
+    return 0;
+}
+
 int luaopen_tcplua_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"now", core_now},           {"wall", core_wall},         {"poll", core_poll},
-        {"work", core_work},         {"simulate", core_simulate}, {"reset", core_reset},
-        {"seed", core_seed},         {"error", core_error},       {"is_error", core_is_error},
-        {"escape", core_escape},     {"address", core_address},   {"frames", core_frames},
-        {"verdicts", core_verdicts}, {"terminal", core_terminal}, {NULL, NULL},
+        {"now", core_now},           {"wall", core_wall},
+        {"poll", core_poll},         {"work", core_work},
+        {"simulate", core_simulate}, {"reset", core_reset},
+        {"seed", core_seed},         {"error", core_error},
+        {"is_error", core_is_error}, {"escape", core_escape},
+        {"address", core_address},   {"frames", core_frames},
+        {"verdicts", core_verdicts}, {"terminal", core_terminal},
+        {"source", core_source},     {NULL, NULL},
     };
     luaL_newlib(L, functions);
     open_conn(L);
@@ -212,7 +228,7 @@ int luaopen_tcplua_core(lua_State *L)
 
 const luaL_Reg core_modules[] = {
     {"tcplua.core", luaopen_tcplua_core},
-    {"tcplua.hash", luaopen_tcplua_hash},
+    {"tcplua.hash.core", luaopen_tcplua_hash_core},
     {"tcplua.capture.core", luaopen_tcplua_capture_core},
     {"tcplua.packet.core", luaopen_tcplua_packet_core},
     {NULL, NULL},

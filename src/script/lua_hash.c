@@ -1,7 +1,4 @@
-/* lua_hash: require "tcplua.hash": hash.sha256(string) -> digest, with digest:hex(),
- * digest:bytes(); and for what comes in pieces, hash.new() -> h, h:update(string), h:finish() ->
- * digest.
- */
+/* lua_hash: hashes as userdata; lib/hash.lua says what they do. */
 #include <string.h>
 
 #include "crypto/crypto.h"
@@ -115,7 +112,7 @@ static int hash_close(lua_State *L)
     return 0;
 }
 
-int luaopen_tcplua_hash(lua_State *L)
+int luaopen_tcplua_hash_core(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"hex", digest_hex}, {"bytes", digest_bytes}, {NULL, NULL}};
     static const luaL_Reg meta[] = {

@@ -15,6 +15,13 @@ const struct registry *protocols_of(lua_State *L)
     return registry;
 }
 
+static const char *const spaces[] = {
+    [SPACE_ETHERTYPE] = "ethertype", [SPACE_IP] = "ip",   [SPACE_ICMP] = "icmp",
+    [SPACE_ICMP6] = "icmp6",         [SPACE_TCP] = "tcp", [SPACE_UDP] = "udp",
+    [SPACE_FAMILY] = "family"};
+
+enum { SPACES = sizeof spaces / sizeof spaces[0] };
+
 static const char *kind_name(enum field_kind kind)
 {
     static const char *const names[] = {
@@ -97,6 +104,26 @@ static int packet_protocols(lua_State *L)
     for (size_t i = 0; i < registry->count; i++) {
         lua_pushstring(L, registry->protos[i]->name);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* numbers(layer) -> {{"udp", 53}, …}: by which numbers the protocol is known, and of what kind */
+static int packet_numbers(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TSTRING);
+    const struct proto *proto = registry_named(protocols_of(L), lua_tostring(L, 1));
+    if (!proto)
+        return luaL_argerror(L, 1,
+                             lua_pushfstring(L, "there is no layer '%s'", lua_tostring(L, 1)));
+    lua_newtable(L);
+    for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++) {
+        lua_createtable(L, 2, 0);
+        lua_pushstring(L, spaces[n->space]);
+        lua_rawseti(L, -2, 1);
+        lua_pushinteger(L, n->number);
+        lua_rawseti(L, -2, 2);
+        lua_rawseti(L, -2, n - proto->numbers + 1);
     }
     return 1;
 }
@@ -264,13 +291,6 @@ static void add_number(lua_State *L, struct declared *d, enum number_space space
     d->numbers[d->number_count++] = (struct proto_number){space, (uint32_t)number};
 }
 
-static const char *const spaces[] = {
-    [SPACE_ETHERTYPE] = "ethertype", [SPACE_IP] = "ip",   [SPACE_ICMP] = "icmp",
-    [SPACE_ICMP6] = "icmp6",         [SPACE_TCP] = "tcp", [SPACE_UDP] = "udp",
-    [SPACE_FAMILY] = "family"};
-
-enum { SPACES = sizeof spaces / sizeof spaces[0] };
-
 /* {udp = 4789, ip = {4, 41}} on top of the stack. */
 static void declare_numbers(lua_State *L, struct declared *d)
 {
@@ -350,6 +370,7 @@ void open_protocols(lua_State *L)
     static const luaL_Reg functions[] = {
         {"fields", packet_fields},
         {"protocols", packet_protocols},
+        {"numbers", packet_numbers},
         {NULL, NULL},
     };
     struct registry *registry = lua_newuserdatauv(L, sizeof *registry, 1);

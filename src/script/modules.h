@@ -8,7 +8,7 @@ extern const luaL_Reg core_modules[];
 
 int luaopen_tcplua_core(lua_State *L);         /* lua_core.c: the network, and what is below */
 int luaopen_tcplua_capture_core(lua_State *L); /* lua_capture.c */
-int luaopen_tcplua_hash(lua_State *L);         /* lua_hash.c */
+int luaopen_tcplua_hash_core(lua_State *L);    /* lua_hash.c */
 int luaopen_tcplua_packet_core(lua_State *L);  /* lua_packet.c */
 
 /* Parts of tcplua.core: each adds its functions to the table on top of the stack. */

@@ -479,6 +479,17 @@ lab_test("K17 filters that are too much", function()
   expect("$T --lab " .. script, { status = 0, out = "done\n", err = false, within = 20 })
 end)
 
+--- reference
+
+row("reference is one page", "$T reference", { status = 0, err = false,
+  out = { "# tcplua reference\n", "\n### tcplua.tcp\n", "\n### dhcp\n" } })
+row("reference finds a module, functions and a protocol", "$T reference net read_line vlan", {
+  status = 0, err = false,
+  out = { "### tcplua.net\n", "#### conn:read_line(options)\n",
+    "### vlan\n\nknown by ethertype 0x8100\n" } })
+row("reference says what it has not", "$T reference tcp 'x\27[2Jy'", { status = 2,
+  err = "tcplua: the reference has no module, protocol or function 'x\\x1b[2Jy'" })
+
 --- dump
 
 local DUMP = "TZ=UTC $T dump "
