@@ -1,4 +1,4 @@
-/* iface: one interface, by RTM_GETLINK. See route.h. */
+/* iface: interfaces, by RTM_GETLINK, and their addresses, by RTM_GETADDR. See route.h. */
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -9,13 +9,8 @@
 #include "host/netlink.h"
 #include "host/route.h"
 
-/* Sends the begun request and reads the interface from the reply; 0 or an errno. */
-static int ask(struct netlink *m, struct iface *iface)
+static bool read_iface(struct iface *iface, const struct netlink *m)
 {
-    netlink_put32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-    int refused = netlink_ask(m, sizeof(struct ifinfomsg));
-    if (refused)
-        return refused;
     struct ifinfomsg info;
     memcpy(&info, netlink_fixed(m), sizeof info);
     *iface = (struct iface){
@@ -28,7 +23,7 @@ static int ask(struct netlink *m, struct iface *iface)
     size_t length;
     const char *name = netlink_find(m, IFLA_IFNAME, &length);
     if (!name || length == 0)
-        return EPROTO;
+        return false;
     memcpy(iface->name, name, length < IFNAMSIZ ? length : IFNAMSIZ - 1);
     const void *mtu = netlink_get(m, IFLA_MTU, sizeof iface->mtu);
     if (mtu)
@@ -36,7 +31,15 @@ static int ask(struct netlink *m, struct iface *iface)
     const uint8_t *mac = netlink_find(m, IFLA_ADDRESS, &length);
     if (mac && length == 6 && iface->type == ARPHRD_ETHER)
         iface->mac = addr_from(ADDR_MAC, mac);
-    return 0;
+    return true;
+}
+
+/* Sends the begun request and reads the interface from the reply; 0 or an errno. */
+static int ask(struct netlink *m, struct iface *iface)
+{
+    netlink_put32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    int refused = netlink_ask(m, sizeof(struct ifinfomsg));
+    return refused ? refused : read_iface(iface, m) ? 0 : EPROTO;
 }
 
 bool iface_by_name(const char *name, struct iface *iface, struct error *err)
@@ -75,4 +78,54 @@ bool iface_by_index(uint32_t index, struct iface *iface, struct error *err)
         return fail(err, ERROR_ENVIRONMENT, "ENODEV", "there is no interface number %u here",
                     index);
     return fail_errno(err, refused, "the kernel does not describe interface number %u", index);
+}
+
+static bool add_iface(struct host_list *list, const struct netlink *m)
+{
+    struct iface iface, *row;
+    if (!read_iface(&iface, m))
+        return true; /* one without a name cannot be spoken of */
+    row = host_list_add(list);
+    if (row)
+        *row = iface;
+    return row != NULL;
+}
+
+bool iface_list(struct host_list *list, struct error *err)
+{
+    struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
+    struct netlink m;
+    netlink_begin(&m, RTM_GETLINK, 0, &info, sizeof info);
+    netlink_put32(&m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    return host_list_ask(list, &m, sizeof info, sizeof(struct iface), add_iface, "interfaces", err);
+}
+
+/* On a point-to-point interface IFA_ADDRESS is the other end, and ours is IFA_LOCAL, which IPv6 has
+ * only there. */
+static bool add_address(struct host_list *list, const struct netlink *m)
+{
+    struct ifaddrmsg info;
+    memcpy(&info, netlink_fixed(m), sizeof info);
+    if (info.ifa_family != AF_INET && info.ifa_family != AF_INET6)
+        return true;
+    enum addr_kind kind = info.ifa_family == AF_INET ? ADDR_IP4 : ADDR_IP6;
+    const uint8_t *bytes = netlink_get(m, IFA_LOCAL, addr_length(kind));
+    if (!bytes)
+        bytes = netlink_get(m, IFA_ADDRESS, addr_length(kind));
+    if (!bytes)
+        return true;
+    struct iface_address *row = host_list_add(list);
+    if (row)
+        *row = (struct iface_address){
+            .ifindex = info.ifa_index, .addr = addr_from(kind, bytes), .bits = info.ifa_prefixlen};
+    return row != NULL;
+}
+
+bool address_list(struct host_list *list, struct error *err)
+{
+    struct ifaddrmsg info = {.ifa_family = AF_UNSPEC};
+    struct netlink m;
+    netlink_begin(&m, RTM_GETADDR, 0, &info, sizeof info);
+    return host_list_ask(list, &m, sizeof info, sizeof(struct iface_address), add_address,
+                         "addresses", err);
 }

@@ -59,35 +59,53 @@ void netlink_end(struct netlink *m, size_t nest)
     memcpy(m->bytes + nest + offsetof(struct rtattr, rta_len), &length, sizeof length);
 }
 
-/* Sends the request; the reply takes its place. */
-static int exchange(struct netlink *m)
+/* Sends the request, its length filled in. Returns the socket on which the reply comes, or -1 with
+ * errno. */
+static int send_request(struct netlink *m)
 {
-    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK}, from = {0};
+    struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    uint32_t length = (uint32_t)m->length;
+    memcpy(m->bytes + offsetof(struct nlmsghdr, nlmsg_len), &length, sizeof length);
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (fd < 0)
-        return errno;
-    int refused = 0;
-    ssize_t got = sendto(fd, m->bytes, m->length, 0, (struct sockaddr *)&kernel, sizeof kernel);
-    if (got < 0)
-        refused = errno;
-    while (!refused) {
-        struct iovec part = {.iov_base = m->bytes, .iov_len = sizeof m->bytes};
+    if (fd < 0 ||
+        sendto(fd, m->bytes, m->length, 0, (struct sockaddr *)&kernel, sizeof kernel) >= 0)
+        return fd;
+    int refused = errno;
+    close(fd);
+    errno = refused;
+    return -1;
+}
+
+/* The next datagram from the kernel; 0 or an errno. */
+static int receive(int fd, void *bytes, size_t room, size_t *length)
+{
+    struct sockaddr_nl from = {0};
+    for (;;) {
+        struct iovec part = {.iov_base = bytes, .iov_len = room};
         struct msghdr message = {
             .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &part, .msg_iovlen = 1};
-        got = recvmsg(fd, &message, 0);
+        ssize_t got = recvmsg(fd, &message, 0);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            refused = errno;
-        else if (from.nl_pid != 0)
+            return errno;
+        if (from.nl_pid != 0)
             continue; /* another process; only the kernel is believed */
-        else if (message.msg_flags & MSG_TRUNC)
-            refused = EMSGSIZE;
-        else
-            break;
+        *length = (size_t)got;
+        return message.msg_flags & MSG_TRUNC ? EMSGSIZE : 0;
     }
+}
+
+/* Sends the request; the reply takes its place. */
+static int exchange(struct netlink *m)
+{
+    int fd = send_request(m);
+    if (fd < 0)
+        return errno;
+    int refused = receive(fd, m->bytes, sizeof m->bytes, &m->length);
     close(fd);
-    m->length = refused ? 0 : (size_t)got;
+    if (refused)
+        m->length = 0;
     return refused;
 }
 
@@ -96,8 +114,6 @@ int netlink_ask(struct netlink *m, size_t fixed)
     struct nlmsghdr header;
     memcpy(&header, m->bytes, sizeof header);
     bool acknowledged = header.nlmsg_flags & NLM_F_ACK;
-    header.nlmsg_len = (uint32_t)m->length;
-    memcpy(m->bytes, &header, sizeof header);
 
     int refused = exchange(m);
     if (refused)
@@ -117,6 +133,66 @@ int netlink_ask(struct netlink *m, size_t fixed)
     }
     m->fixed = sizeof header + NLMSG_ALIGN(fixed);
     return m->length >= m->fixed ? 0 : EPROTO;
+}
+
+/* The messages of one datagram. Returns 0 with `done` as it is: more datagrams come; else an errno,
+ * or 0 with `done`. `changed` is set where the kernel says that the list did. */
+static int take_messages(const uint8_t *at, size_t size, size_t fixed,
+                         bool (*take)(void *self, const struct netlink *message), void *self,
+                         bool *done, bool *changed)
+{
+    struct nlmsghdr header;
+    struct netlink m;
+    while (size >= sizeof header) {
+        memcpy(&header, at, sizeof header);
+        if (header.nlmsg_len < sizeof header || header.nlmsg_len > size)
+            return EPROTO;
+        *changed |= (header.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR) {
+            int32_t code = 0; /* negative errno */
+            if (header.nlmsg_len >= sizeof header + sizeof code)
+                memcpy(&code, at + sizeof header, sizeof code);
+            *done = true;
+            return code < 0 ? -code : header.nlmsg_type == NLMSG_DONE ? 0 : EPROTO;
+        }
+        m.length = header.nlmsg_len;
+        m.fixed = sizeof header + NLMSG_ALIGN(fixed);
+        if (m.length > sizeof m.bytes)
+            return EMSGSIZE;
+        memcpy(m.bytes, at, m.length);
+        if (m.length >= m.fixed && !take(self, &m))
+            return ECANCELED;
+        size_t step = NLMSG_ALIGN(header.nlmsg_len);
+        if (step > size)
+            break;
+        at += step;
+        size -= step;
+    }
+    return 0;
+}
+
+int netlink_dump(const struct netlink *request, size_t fixed,
+                 bool (*take)(void *self, const struct netlink *message), void *self)
+{
+    alignas(8) uint8_t bytes[32768]; /* what the kernel puts into one datagram at most */
+    struct netlink m = *request;
+    struct nlmsghdr header;
+    memcpy(&header, m.bytes, sizeof header);
+    header.nlmsg_flags |= NLM_F_DUMP;
+    memcpy(m.bytes, &header, sizeof header);
+    int fd = send_request(&m);
+    if (fd < 0)
+        return errno;
+    bool done = false, changed = false;
+    int refused = 0;
+    while (!refused && !done) {
+        size_t length;
+        refused = receive(fd, bytes, sizeof bytes, &length);
+        if (!refused)
+            refused = take_messages(bytes, length, fixed, take, self, &done, &changed);
+    }
+    close(fd);
+    return refused ? refused : changed ? EINTR : 0;
 }
 
 const void *netlink_fixed(const struct netlink *m)

@@ -1,4 +1,5 @@
-/* netlink: one request to the kernel's rtnetlink and its one reply (RFC 3549).
+/* netlink: one request to the kernel's rtnetlink and its reply, one message or a list of them (RFC
+ * 3549).
  *
  *     struct netlink m;
  *     netlink_begin(&m, RTM_GETLINK, 0, &ifinfo, sizeof ifinfo);
@@ -12,6 +13,7 @@
 #define TCPLUA_HOST_NETLINK_H
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +44,12 @@ void netlink_end(struct netlink *m, size_t nest);
 /* Sends the request and takes the reply, whose fixed part must have `fixed` bytes; a request with
  * NLM_F_ACK has no reply but yes or no. Returns 0 or an errno. */
 int netlink_ask(struct netlink *m, size_t fixed);
+
+/* Sends the request, as a dump (NLM_F_DUMP is added), and calls `take` with each message of the
+ * reply that has its `fixed` bytes. Returns 0 or an errno: EINTR if the list changed while the
+ * kernel told it, so that what came may be wrong; ECANCELED if `take` gave false, which ends it. */
+int netlink_dump(const struct netlink *request, size_t fixed,
+                 bool (*take)(void *self, const struct netlink *message), void *self);
 
 /* The fixed part of the reply. */
 const void *netlink_fixed(const struct netlink *m);

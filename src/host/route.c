@@ -1,4 +1,4 @@
-/* route: one look-up in the kernel's routing tables, by RTM_GETROUTE. See route.h. */
+/* route: the kernel's routing tables, by RTM_GETROUTE. See route.h. */
 #include "host/route.h"
 
 #include <errno.h>
@@ -29,18 +29,23 @@ static bool get_addr(const struct netlink *m, uint16_t type, enum addr_kind kind
     return value != NULL;
 }
 
-/* The next hop of an IPv4 route may be an IPv6 address (RFC 5549): then it is in RTA_VIA. */
-static void get_gateway(const struct netlink *m, enum addr_kind kind, struct route *route)
+/* The gateway among `size` bytes of attributes; ADDR_NONE if the next hop is the destination. That
+ * of an IPv4 route may be an IPv6 address (RFC 5549): then it is in RTA_VIA. */
+static struct addr find_gateway(const void *attributes, size_t size, enum addr_kind kind,
+                                uint32_t ifindex)
 {
-    if (get_addr(m, RTA_GATEWAY, kind, route->ifindex, &route->gateway))
-        return;
-    const uint8_t *via = netlink_get(m, RTA_VIA, sizeof(struct rtvia) + 16);
+    size_t length;
+    const uint8_t *value = netlink_find_in(attributes, size, RTA_GATEWAY, &length);
+    if (value && length >= addr_length(kind))
+        return attribute_addr(kind, value, ifindex);
+    value = netlink_find_in(attributes, size, RTA_VIA, &length);
     struct rtvia head;
-    if (!via)
-        return;
-    memcpy(&head, via, sizeof head);
-    if (head.rtvia_family == AF_INET6)
-        route->gateway = attribute_addr(ADDR_IP6, via + sizeof head, route->ifindex);
+    if (value && length >= sizeof head + 16) {
+        memcpy(&head, value, sizeof head);
+        if (head.rtvia_family == AF_INET6)
+            return attribute_addr(ADDR_IP6, value + sizeof head, ifindex);
+    }
+    return (struct addr){0};
 }
 
 /* What the route itself says of the MTU (a learned path MTU is shown here too); 0 if nothing. */
@@ -125,7 +130,7 @@ bool route_get(const struct addr *dst, const struct addr *src, uint32_t ifindex,
     memcpy(&route->ifindex, out, sizeof route->ifindex);
     if (!get_addr(&m, RTA_PREFSRC, dst->kind, route->ifindex, &route->source) && src)
         route->source = *src;
-    get_gateway(&m, dst->kind, route);
+    route->gateway = find_gateway(m.bytes + m.fixed, m.length - m.fixed, dst->kind, route->ifindex);
     route->mtu = get_mtu(&m);
     if (route->mtu == 0) {
         struct iface iface;
@@ -152,4 +157,80 @@ bool addr_is_local(const struct addr *addr)
     struct netlink m;
     struct rtmsg type;
     return bound && ask(&m, &type, addr, NULL, addr->scope) == 0 && type.rtm_type == RTN_LOCAL;
+}
+
+/* --- the whole tables ---------------------------------------------------------------------------
+ */
+
+static uint32_t get32(const struct netlink *m, uint16_t type)
+{
+    uint32_t value = 0;
+    const void *bytes = netlink_get(m, type, sizeof value);
+    if (bytes)
+        memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+/* One row for each next hop: what they share, and an interface and a gateway of its own. */
+static bool add_hops(struct host_list *list, const struct route_entry *shared, const uint8_t *at,
+                     size_t size)
+{
+    struct rtnexthop hop;
+    while (size >= sizeof hop) {
+        memcpy(&hop, at, sizeof hop);
+        if (hop.rtnh_len < sizeof hop || hop.rtnh_len > size)
+            break;
+        struct route_entry *row = host_list_add(list);
+        if (!row)
+            return false;
+        *row = *shared;
+        row->ifindex = (uint32_t)hop.rtnh_ifindex;
+        row->gateway = find_gateway(at + sizeof hop, hop.rtnh_len - sizeof hop, shared->dst.kind,
+                                    row->ifindex);
+        size_t step = RTNH_ALIGN(hop.rtnh_len);
+        if (step > size)
+            break;
+        at += step;
+        size -= step;
+    }
+    return true;
+}
+
+static bool add_route(struct host_list *list, const struct netlink *m)
+{
+    struct rtmsg type;
+    memcpy(&type, netlink_fixed(m), sizeof type);
+    bool cached = type.rtm_flags & RTM_F_CLONED;
+    if ((type.rtm_family != AF_INET && type.rtm_family != AF_INET6) || cached)
+        return true;
+    enum addr_kind kind = type.rtm_family == AF_INET ? ADDR_IP4 : ADDR_IP6;
+    struct route_entry route = {.dst = {.kind = kind},
+                                .bits = type.rtm_dst_len,
+                                .type = type.rtm_type,
+                                .table = get32(m, RTA_TABLE),
+                                .ifindex = get32(m, RTA_OIF),
+                                .metric = get32(m, RTA_PRIORITY),
+                                .mtu = get_mtu(m)};
+    if (route.table == RT_TABLE_LOCAL)
+        return true;
+    get_addr(m, RTA_DST, kind, 0, &route.dst);
+    get_addr(m, RTA_PREFSRC, kind, 0, &route.source);
+    size_t size;
+    const uint8_t *hops = netlink_find(m, RTA_MULTIPATH, &size);
+    if (hops)
+        return add_hops(list, &route, hops, size);
+    route.gateway = find_gateway(m->bytes + m->fixed, m->length - m->fixed, kind, route.ifindex);
+    struct route_entry *row = host_list_add(list);
+    if (row)
+        *row = route;
+    return row != NULL;
+}
+
+bool route_list(struct host_list *list, struct error *err)
+{
+    struct rtmsg type = {.rtm_family = AF_UNSPEC};
+    struct netlink m;
+    netlink_begin(&m, RTM_GETROUTE, 0, &type, sizeof type);
+    return host_list_ask(list, &m, sizeof type, sizeof(struct route_entry), add_route, "routes",
+                         err);
 }

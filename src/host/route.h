@@ -1,5 +1,5 @@
-/* route: where this host would send a datagram, asked of the kernel by rtnetlink, one question at a
- * time and never a dump of a table. */
+/* route: what the kernel knows of the network, asked by rtnetlink. What the program itself needs is
+ * one question with one answer; whole tables are for scripts that ask for one. */
 #ifndef TCPLUA_HOST_ROUTE_H
 #define TCPLUA_HOST_ROUTE_H
 
@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/error.h"
+#include "host/list.h"
 
 struct iface {
     uint32_t index;
@@ -18,6 +19,14 @@ struct iface {
     uint16_t type; /* ARPHRD_… */
 };
 
+/* An address of this host. */
+struct iface_address {
+    uint32_t ifindex;
+    struct addr addr;
+    uint8_t bits; /* of its prefix */
+};
+
+/* Where a datagram would go. */
 struct route {
     uint32_t ifindex;
     struct addr source;  /* the address the kernel would use */
@@ -25,6 +34,24 @@ struct route {
     uint32_t mtu;        /* of the path as the kernel knows it, else of the interface */
     bool local;          /* the destination is this host */
     bool broadcast;      /* the destination is a broadcast address of an interface */
+};
+
+/* A row of a routing table; of a route with several next hops, one of them. */
+struct route_entry {
+    struct addr dst;
+    uint8_t bits;                /* of `dst`; the default route has none */
+    uint8_t type;                /* RTN_UNICAST, RTN_BLACKHOLE, … */
+    uint32_t table;              /* RT_TABLE_MAIN (254), … */
+    uint32_t ifindex;            /* 0: goes nowhere */
+    struct addr gateway, source; /* ADDR_NONE where the route does not say */
+    uint32_t mtu, metric;        /* 0 where the route does not say */
+};
+
+/* An entry of the kernel's ARP cache or its like for IPv6. */
+struct neighbour_entry {
+    uint32_t ifindex;
+    uint16_t state;      /* NUD_REACHABLE, … */
+    struct addr ip, mac; /* `mac` is ADDR_NONE while it is not known */
 };
 
 /* The route to `dst`, from `src` unless NULL, through interface `ifindex` unless 0 (a zone of `dst`
@@ -38,9 +65,22 @@ bool route_get(const struct addr *dst, const struct addr *src, uint32_t ifindex,
 bool iface_by_name(const char *name, struct iface *iface, struct error *err);
 bool iface_by_index(uint32_t index, struct iface *iface, struct error *err);
 
+/* What the kernel knows of neighbour `ip` on an interface. Errors: network, ENOENT "…knows nothing
+ * of…". */
+bool neigh_ask(uint32_t ifindex, const struct addr *ip, struct neighbour_entry *entry,
+               struct error *err);
+
 /* The MAC address that the kernel knows for `ip` on an interface, if it knows one that is still
  * good. */
 bool neigh_get(uint32_t ifindex, const struct addr *ip, struct addr *mac);
+
+/* Lists (list.h) of struct iface, iface_address, route_entry and neighbour_entry. Left out are the
+ * routes that the kernel keeps for its own addresses and for broadcast (RT_TABLE_LOCAL), and
+ * neighbours that need no asking (multicast, loopback). */
+bool iface_list(struct host_list *list, struct error *err);
+bool address_list(struct host_list *list, struct error *err);
+bool route_list(struct host_list *list, struct error *err);
+bool neigh_list(struct host_list *list, struct error *err);
 
 /* Whether `addr` is an address of this host: whether a socket can be bound to it. */
 bool addr_is_local(const struct addr *addr);

@@ -136,6 +136,14 @@ net.verdicts = core.verdicts
 -- "eth"), mtu, seed, loss, duplicate, reorder, corrupt (probabilities), delay, jitter (seconds).
 net.pair = core.pair
 
+--- What the kernel of this host, or of the lab, knows. interfaces() and interface(name) tell name,
+-- index, mac, mtu, up, running, loopback and addresses ("192.0.2.1/24"); routes(), and route(dst [,
+-- src]) of where a datagram would go, dst, iface, src, via, mtu and more; neighbours([iface]) and
+-- neighbour(address [, iface]) tell address, mac, iface and state ("reachable", …).
+net.interfaces, net.interface = core.interfaces, core.interface
+net.routes, net.route = core.routes, core.route
+net.neighbours, net.neighbour = core.neighbours, core.neighbour
+
 --- Puts a link under a stack of its own with an address, so that connections can use it.
 net.attach = core.attach
 

@@ -1,6 +1,6 @@
 /* lua_core: require "tcplua.core", the primitives under the Lua modules: time, the one blocking
- * call, and (open_conn, open_wire, open_link) the things that it waits for. Scripts use the modules
- * above: tcplua.tcp, tcplua.net, tcplua.task. */
+ * call, (open_conn, open_wire, open_link) the things that it waits for, and (open_host) what the
+ * kernel knows. Scripts use the modules above: tcplua.tcp, tcplua.net, tcplua.task. */
 #include <string.h>
 #include <unistd.h>
 
@@ -223,6 +223,7 @@ int luaopen_tcplua_core(lua_State *L)
     open_conn(L);
     open_wire(L);
     open_link(L);
+    open_host(L);
     return 1;
 }
 

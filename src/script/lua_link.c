@@ -47,13 +47,6 @@ static int fill(lua_State *L, struct linking *linking, struct link *link, struct
     return 1;
 }
 
-static int no_host(lua_State *L)
-{
-    return the_network(L)->clock.virtual
-               ? luaL_error(L, "a simulation has no interfaces of this host")
-               : 0;
-}
-
 /* The interface of -i, or the lab's. */
 static const char *default_iface(lua_State *L)
 {
@@ -70,7 +63,7 @@ static int core_open_link(lua_State *L)
     check_fields(L, 1, names);
     const char *iface = field_string(L, 1, "iface", default_iface(L));
     const char *filter = field_string(L, 1, "filter", NULL);
-    no_host(L);
+    check_host(L);
     struct linking *linking = push_closed(L);
     struct link *link = link_open_packet(iface, filter, &err);
     return fill(L, linking, link ? network_wrap(the_network(L), link, &err) : NULL, &err);
@@ -89,7 +82,7 @@ static int core_open_capture(lua_State *L)
     bool immediate = field_boolean(L, 1, "immediate", false);
     if (!field_range(L, 1, "snaplen", 1, 1 << 20, &snaplen, &err))
         return push_failure(L, &err);
-    no_host(L);
+    check_host(L);
     struct linking *linking = push_closed(L);
     return fill(L, linking, link_open_pcap(iface, filter, immediate, (int)snaplen, &err), &err);
 }

@@ -237,6 +237,12 @@ struct network *the_network(lua_State *L)
     return &script->network;
 }
 
+void check_host(lua_State *L)
+{
+    if (the_network(L)->clock.virtual)
+        luaL_error(L, "a simulation has no interfaces of this host");
+}
+
 static void push_sources(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sources_key) == LUA_TTABLE)

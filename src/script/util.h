@@ -54,6 +54,9 @@ lua_Number to_seconds(int64_t ns);
 /* The one network of this state. */
 struct network *the_network(lua_State *L);
 
+/* Raises in a simulation: what asks for this host or its interfaces has none there. */
+void check_host(lua_State *L);
+
 /* registry[source] = object, weakly: so that a poll finds the object of a source again. */
 struct source;
 void remember_source(lua_State *L, struct source *source, int index);
