@@ -11,6 +11,28 @@ bool link_send(struct link *link, struct frame *frame, struct error *err)
     return link->ops->send(link, frame, err);
 }
 
+bool link_send_many(struct link *link, struct frame *frames, size_t count, size_t *sent,
+                    struct error *err)
+{
+    *sent = 0;
+    if (!link->ops->send_many) {
+        while (*sent < count && link_send(link, &frames[*sent], err))
+            ++*sent;
+        return *sent == count;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (frames[i].original < frames[i].length)
+            frames[i].original = frames[i].length;
+    while (*sent < count) {
+        size_t now = 0, most = count - *sent < LINK_BATCH ? count - *sent : LINK_BATCH;
+        bool went = link->ops->send_many(link, frames + *sent, most, &now, err);
+        *sent += now;
+        if (!went || now < most)
+            return went;
+    }
+    return true;
+}
+
 int link_recv(struct link *link, struct frame *frame, struct error *err)
 {
     return link->ops->recv ? link->ops->recv(link, frame, err) : 0;

@@ -43,7 +43,8 @@ struct frame {
     unsigned flags;       /* FRAME_… */
 };
 
-#define LINK_FDS 4 /* the most descriptors a link has */
+#define LINK_FDS   4  /* the most descriptors a link has */
+#define LINK_BATCH 64 /* frames in one system call */
 
 struct link;
 
@@ -52,6 +53,8 @@ struct link;
 struct link_ops {
     const char *name; /* "raw", "packet", … */
     bool (*send)(struct link *link, const struct frame *frame, struct error *err);
+    bool (*send_many)(struct link *link, const struct frame *frames, size_t count, size_t *sent,
+                      struct error *err); /* NULL: one send after the other */
     int (*recv)(struct link *link, struct frame *frame, struct error *err);
     int (*fds)(struct link *link, int fds[static LINK_FDS]);
     int64_t (*deadline)(struct link *link);
@@ -73,6 +76,13 @@ struct link {
  * and lost, as on a real wire. Errors: EMSGSIZE, ENETUNREACH, ENETDOWN, EPERM (a firewall) and the
  * like, with a sentence; EOPNOTSUPP for a link that cannot send. */
 bool link_send(struct link *link, struct frame *frame, struct error *err);
+
+/* Hands `count` frames to the wire in order, in as few system calls as it takes. `*sent` is how
+ * many went: all of them; fewer, with true, from a wire that is full for the moment (the rest is
+ * the caller's to send later); fewer, with false, because frames[*sent] was refused: errors of
+ * link_send(). */
+bool link_send_many(struct link *link, struct frame *frames, size_t count, size_t *sent,
+                    struct error *err);
 
 /* Takes the next frame that has arrived: 1, none now: 0, the wire is gone: -1 with `err`. */
 int link_recv(struct link *link, struct frame *frame, struct error *err);
@@ -108,6 +118,9 @@ struct link *link_open_raw(const struct addr *local, uint32_t ifindex, struct er
  * interface must be Ethernet-like, else EPROTONOSUPPORT naming its type; a tun (no link header)
  * makes a LINK_IP link. Errors: environment, ENODEV, ENETDOWN, EPERM; usage for the filter. */
 struct link *link_open_packet(const char *iface, const char *filter, struct error *err);
+
+/* The same for sending only: nothing ever arrives, and the kernel has nothing to match for it. */
+struct link *link_open_sender(const char *iface, struct error *err);
 
 /* A capture by libpcap that is armed, filter included, when this returns. `immediate`: deliver each
  * frame at once, with a large buffer; else in blocks, up to 100 ms late. `snaplen` 0: 262144. On

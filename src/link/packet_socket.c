@@ -48,33 +48,65 @@ static bool gone(const struct packet *self, int cause, struct error *err)
     return fail_errno(err, cause, "interface %s does not work", shown);
 }
 
-static bool packet_send(struct link *link, const struct frame *frame, struct error *err)
+/* Where a frame goes: the kernel wants its protocol too. */
+static bool address(const struct packet *self, const struct frame *frame, struct sockaddr_ll *to,
+                    struct error *err)
 {
-    struct packet *self = (struct packet *)link;
-    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = self->index};
-    if (frame->length < (link->medium == LINK_ETHERNET ? ETHER_HDR_LEN : 1))
+    bool ether = self->link.medium == LINK_ETHERNET;
+    *to = (struct sockaddr_ll){.sll_family = AF_PACKET, .sll_ifindex = self->index};
+    if (frame->length < (ether ? ETHER_HDR_LEN : 1))
         return fail(err, ERROR_USAGE, "EINVAL",
                     "a frame of %zu bytes is shorter than the header that begins it",
                     frame->length);
-    if (link->medium == LINK_ETHERNET)
-        memcpy(&to.sll_protocol, frame->bytes + 2 * ETHER_ADDR_LEN, sizeof to.sll_protocol);
+    if (ether)
+        memcpy(&to->sll_protocol, frame->bytes + 2 * ETHER_ADDR_LEN, sizeof to->sll_protocol);
     else
-        to.sll_protocol = htons(frame->bytes[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+        to->sll_protocol = htons(frame->bytes[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);
+    return true;
+}
+
+static bool refused(const struct packet *self, int cause, const struct frame *frame,
+                    struct error *err)
+{
+    char shown[80];
+    if (cause != EMSGSIZE)
+        return gone(self, cause, err);
+    return fail(err, ERROR_NETWORK, "EMSGSIZE",
+                "a frame of %zu bytes is too long for interface %s, which carries datagrams of %u",
+                frame->length, shown_iface(&self->link, shown), (unsigned)self->link.mtu);
+}
+
+static bool packet_send(struct link *link, const struct frame *frame, struct error *err)
+{
+    struct packet *self = (struct packet *)link;
+    struct sockaddr_ll to;
     ssize_t n;
+    if (!address(self, frame, &to, err))
+        return false;
     do
         n = sendto(self->fd, frame->bytes, frame->length, MSG_NOSIGNAL, (struct sockaddr *)&to,
                    sizeof to);
     while (n < 0 && errno == EINTR);
-    if (n >= 0 || errno == EAGAIN || errno == ENOBUFS)
-        return true;
-    if (errno == EMSGSIZE) {
-        char shown[80];
-        return fail(err, ERROR_NETWORK, "EMSGSIZE",
-                    "a frame of %zu bytes is too long for interface %s, which carries datagrams "
-                    "of %u",
-                    frame->length, shown_iface(link, shown), (unsigned)link->mtu);
+    return n >= 0 || errno == EAGAIN || errno == ENOBUFS || refused(self, errno, frame, err);
+}
+
+static bool packet_send_many(struct link *link, const struct frame *frames, size_t count,
+                             size_t *sent, struct error *err)
+{
+    struct packet *self = (struct packet *)link;
+    struct sockaddr_ll to[LINK_BATCH];
+    struct socket_batch batch;
+    size_t good = 0;
+    socket_batch(&batch, frames, count);
+    while (good < count && address(self, &frames[good], &to[good], err)) {
+        batch.messages[good].msg_hdr.msg_name = &to[good];
+        batch.messages[good].msg_hdr.msg_namelen = sizeof to[good];
+        good++;
     }
-    return gone(self, errno, err);
+    int cause = socket_send_batch(self->fd, &batch, good, sent);
+    if (cause)
+        return refused(self, cause, &frames[*sent], err);
+    return good == count || *sent < good;
 }
 
 static int packet_recv(struct link *link, struct frame *frame, struct error *err)
@@ -213,10 +245,18 @@ static void packet_close(struct link *link)
 static const struct link_ops packet_ops = {
     .name = "packet",
     .send = packet_send,
+    .send_many = packet_send_many,
     .recv = packet_recv,
     .fds = packet_fds,
     .ports = packet_ports,
     .drops = packet_drops,
+    .close = packet_close,
+};
+
+static const struct link_ops sender_ops = {
+    .name = "packet",
+    .send = packet_send,
+    .send_many = packet_send_many,
     .close = packet_close,
 };
 
@@ -274,7 +314,8 @@ static bool join(struct packet *self, struct error *err)
     return true;
 }
 
-struct link *link_open_packet(const char *iface, const char *filter, struct error *err)
+/* The socket of an interface, not yet bound: NULL with `err` on failure. */
+static struct packet *prepare(const char *iface, struct error *err)
 {
     struct device device;
     if (!device_read(iface, &device, err))
@@ -291,10 +332,29 @@ struct link *link_open_packet(const char *iface, const char *filter, struct erro
     self->link.mtu = device.mtu;
     memcpy(self->link.iface, iface, strlen(iface)); /* device_read() has checked the length */
     if (!choose_medium(self, &device, err) ||
-        (self->fd = socket_open(AF_PACKET, SOCK_RAW, 0, err)) < 0 || !attach(self, filter, err) ||
-        !join(self, err)) {
+        (self->fd = socket_open(AF_PACKET, SOCK_RAW, 0, err)) < 0) {
         packet_close(&self->link);
         return NULL;
     }
+    return self;
+}
+
+struct link *link_open_packet(const char *iface, const char *filter, struct error *err)
+{
+    struct packet *self = prepare(iface, err);
+    if (self && (!attach(self, filter, err) || !join(self, err))) {
+        packet_close(&self->link);
+        return NULL;
+    }
+    return self ? &self->link : NULL;
+}
+
+struct link *link_open_sender(const char *iface, struct error *err)
+{
+    struct packet *self = prepare(iface, err);
+    if (!self)
+        return NULL;
+    self->link.ops = &sender_ops; /* bound to no protocol, it is on nobody's way */
+    socket_room(self->fd);
     return &self->link;
 }

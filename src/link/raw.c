@@ -72,20 +72,23 @@ static struct sockname sockname_of(enum addr_kind kind, const uint8_t *bytes, ui
 /* --- sending ------------------------------------------------------------------------------------
  */
 
-static bool send_failed(const struct raw *self, int cause, const uint8_t *dst, size_t length,
-                        struct error *err)
+/* The destination that stands in the datagram itself. */
+static const uint8_t *destination(const struct raw *self, const struct frame *frame)
+{
+    return frame->bytes + (self->local.kind == ADDR_IP4 ? 16 : 24);
+}
+
+static bool refused(const struct raw *self, int cause, const struct frame *frame, struct error *err)
 {
     char to[ADDR_TEXT], from[ADDR_TEXT];
-    struct addr peer = addr_from(self->local.kind, dst);
+    struct addr peer = addr_from(self->local.kind, destination(self, frame));
     addr_format(&peer, to);
     addr_format(&self->local, from);
     switch (cause) {
-    case EAGAIN:
-    case ENOBUFS:
-        return true; /* lost, as on a wire */
     case EMSGSIZE:
         return fail(err, ERROR_NETWORK, "EMSGSIZE",
-                    "a datagram of %zu bytes is larger than the MTU on the way to %s", length, to);
+                    "a datagram of %zu bytes is larger than the MTU on the way to %s",
+                    frame->length, to);
     case EPERM:
         return fail(err, ERROR_ENVIRONMENT, "EPERM",
                     "a firewall of this host does not let the datagram to %s out: look at "
@@ -124,22 +127,32 @@ static void name_route(const struct raw *self, struct msghdr *message)
     }
 }
 
-static bool raw_send(struct link *link, const struct frame *frame, struct error *err)
+union route_control {
+    struct cmsghdr align;
+    char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+static bool address(const struct raw *self, const struct frame *frame, struct sockname *to,
+                    struct error *err)
 {
-    struct raw *self = (struct raw *)link;
     bool ip4 = self->local.kind == ADDR_IP4;
     if (frame->length < (ip4 ? IP4_HEADER : IP6_HEADER) || frame->bytes[0] >> 4 != (ip4 ? 4 : 6))
         return fail(err, ERROR_USAGE, "EINVAL",
                     "these %zu bytes do not begin with an %s header, and a raw socket sends "
                     "nothing else",
                     frame->length, ip4 ? "IPv4" : "IPv6");
-    const uint8_t *dst = frame->bytes + (ip4 ? 16 : 24);
-    struct sockname to =
-        sockname_of(self->local.kind, dst, self->ifindex ? self->ifindex : self->local.scope);
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-    } control = {0};
+    *to = sockname_of(self->local.kind, destination(self, frame),
+                      self->ifindex ? self->ifindex : self->local.scope);
+    return true;
+}
+
+static bool raw_send(struct link *link, const struct frame *frame, struct error *err)
+{
+    struct raw *self = (struct raw *)link;
+    struct sockname to;
+    union route_control control = {0};
+    if (!address(self, frame, &to, err))
+        return false;
     struct iovec piece = {.iov_base = (void *)(uintptr_t)frame->bytes, .iov_len = frame->length};
     struct msghdr message = {
         .msg_name = &to.any,
@@ -154,7 +167,32 @@ static bool raw_send(struct link *link, const struct frame *frame, struct error 
     do
         n = sendmsg(self->out, &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n >= 0 || send_failed(self, errno, dst, frame->length, err);
+    return n >= 0 || errno == EAGAIN || errno == ENOBUFS || refused(self, errno, frame, err);
+}
+
+static bool raw_send_many(struct link *link, const struct frame *frames, size_t count, size_t *sent,
+                          struct error *err)
+{
+    struct raw *self = (struct raw *)link;
+    struct sockname to[LINK_BATCH];
+    struct socket_batch batch;
+    union route_control control = {0};
+    struct msghdr route = {.msg_control = &control, .msg_controllen = sizeof control};
+    size_t good = 0;
+    name_route(self, &route);
+    socket_batch(&batch, frames, count);
+    while (good < count && address(self, &frames[good], &to[good], err)) {
+        struct msghdr *message = &batch.messages[good].msg_hdr;
+        message->msg_name = &to[good].any;
+        message->msg_namelen = to[good].length;
+        message->msg_control = route.msg_control;
+        message->msg_controllen = route.msg_controllen;
+        good++;
+    }
+    int cause = socket_send_batch(self->out, &batch, good, sent);
+    if (cause)
+        return refused(self, cause, &frames[*sent], err);
+    return good == count || *sent < good;
 }
 
 /* --- receiving ----------------------------------------------------------------------------------
@@ -282,6 +320,7 @@ static void raw_close(struct link *link)
 static const struct link_ops raw_ops = {
     .name = "raw",
     .send = raw_send,
+    .send_many = raw_send_many,
     .recv = raw_recv,
     .fds = raw_fds,
     .ports = raw_ports,

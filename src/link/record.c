@@ -40,6 +40,18 @@ static bool record_send(struct link *link, const struct frame *frame, struct err
     return true;
 }
 
+static void keep_sent(struct link *link, const struct frame *frame)
+{
+    keep((struct record *)link, frame, true);
+}
+
+static bool record_send_many(struct link *link, const struct frame *frames, size_t count,
+                             size_t *sent, struct error *err)
+{
+    return wrapper_send_many(link, frames, count, sent, ((struct record *)link)->clock, keep_sent,
+                             err);
+}
+
 static int record_recv(struct link *link, struct frame *frame, struct error *err)
 {
     struct record *self = (struct record *)link;
@@ -59,6 +71,7 @@ static void record_close(struct link *link)
 static const struct link_ops record_ops = {
     .name = "record",
     .send = record_send,
+    .send_many = record_send_many,
     .recv = record_recv,
     .fds = wrapper_fds,
     .deadline = wrapper_deadline,

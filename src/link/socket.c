@@ -34,6 +34,7 @@ bool socket_filter(int fd, struct sock_filter *rows, size_t count, struct error 
 }
 
 #define RECEIVE_BUFFER (4 << 20)
+#define SEND_BUFFER    (4 << 20)
 
 /* Both are improvements only: without the first, times are taken when a frame is read. */
 void socket_tune(int fd)
@@ -44,12 +45,46 @@ void socket_tune(int fd)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
 }
 
+void socket_room(int fd)
+{
+    const int room = SEND_BUFFER;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+}
+
 void socket_drain(int fd)
 {
     char byte;
     size_t most = RECEIVE_BUFFER / 256; /* more than a buffer holds: it ends, whatever comes */
     while (most-- > 0 && recv(fd, &byte, sizeof byte, MSG_DONTWAIT) >= 0)
         ;
+}
+
+void socket_batch(struct socket_batch *batch, const struct frame *frames, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        batch->pieces[i] = (struct iovec){.iov_base = (void *)(uintptr_t)frames[i].bytes,
+                                          .iov_len = frames[i].length};
+        batch->messages[i] =
+            (struct mmsghdr){.msg_hdr.msg_iov = &batch->pieces[i], .msg_hdr.msg_iovlen = 1};
+    }
+}
+
+/* What stops a message in the middle is told by the kernel only when that message is sent again, as
+ * the first one. */
+int socket_send_batch(int fd, struct socket_batch *batch, size_t count, size_t *sent)
+{
+    *sent = 0;
+    while (*sent < count) {
+        int n = sendmmsg(fd, batch->messages + *sent, (unsigned)(count - *sent), MSG_NOSIGNAL);
+        if (n > 0)
+            *sent += (size_t)n;
+        else if (n == 0 || errno == EAGAIN || errno == ENOBUFS)
+            return 0;
+        else if (errno != EINTR)
+            return errno;
+    }
+    return 0;
 }
 
 const void *socket_control(struct msghdr *message, int level, int type, size_t size)

@@ -20,6 +20,19 @@ static bool trace_send(struct link *link, const struct frame *frame, struct erro
     return true;
 }
 
+static void show_sent(struct link *link, const struct frame *frame)
+{
+    struct trace *self = (struct trace *)link;
+    self->see(self->observer, link, frame, true);
+}
+
+static bool trace_send_many(struct link *link, const struct frame *frames, size_t count,
+                            size_t *sent, struct error *err)
+{
+    return wrapper_send_many(link, frames, count, sent, ((struct trace *)link)->clock, show_sent,
+                             err);
+}
+
 static int trace_recv(struct link *link, struct frame *frame, struct error *err)
 {
     struct trace *self = (struct trace *)link;
@@ -32,6 +45,7 @@ static int trace_recv(struct link *link, struct frame *frame, struct error *err)
 static const struct link_ops trace_ops = {
     .name = "trace",
     .send = trace_send,
+    .send_many = trace_send_many,
     .recv = trace_recv,
     .fds = wrapper_fds,
     .deadline = wrapper_deadline,

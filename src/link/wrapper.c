@@ -22,6 +22,23 @@ void *wrapper_open(size_t size, const struct link_ops *ops, struct link *inner, 
     return self;
 }
 
+bool wrapper_send_many(struct link *link, const struct frame *frames, size_t count, size_t *sent,
+                       const struct clock *clock,
+                       void (*see)(struct link *link, const struct frame *frame), struct error *err)
+{
+    struct frame stamped[LINK_BATCH];
+    int64_t now = clock_wall(clock);
+    for (size_t i = 0; i < count; i++) {
+        stamped[i] = frames[i];
+        if (!stamped[i].time)
+            stamped[i].time = now;
+    }
+    bool went = link_send_many(inner_of(link), stamped, count, sent, err);
+    for (size_t i = 0; i < *sent; i++)
+        see(link, &stamped[i]);
+    return went;
+}
+
 int wrapper_fds(struct link *link, int fds[static LINK_FDS])
 {
     return link_fds(inner_of(link), fds);

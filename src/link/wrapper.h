@@ -14,6 +14,13 @@ struct wrapper {
  * `inner` closed, if there is no memory. */
 void *wrapper_open(size_t size, const struct link_ops *ops, struct link *inner, struct error *err);
 
+/* A send_many that stamps the frames with the time that each is handed on, and shows `see` those
+ * that went. */
+bool wrapper_send_many(struct link *link, const struct frame *frames, size_t count, size_t *sent,
+                       const struct clock *clock,
+                       void (*see)(struct link *link, const struct frame *frame),
+                       struct error *err);
+
 /* Operations for the table of a wrapper. */
 int wrapper_fds(struct link *link, int fds[static LINK_FDS]);
 int64_t wrapper_deadline(struct link *link);

@@ -77,8 +77,16 @@ static void fake_close(struct link *link)
     ((struct fake *)link)->closed++;
 }
 
-static const struct link_ops fake_ops = {"fake",        fake_send,  fake_recv,  fake_fds,
-                                         fake_deadline, fake_ports, fake_drops, fake_close};
+static const struct link_ops fake_ops = {
+    .name = "fake",
+    .send = fake_send,
+    .recv = fake_recv,
+    .fds = fake_fds,
+    .deadline = fake_deadline,
+    .ports = fake_ports,
+    .drops = fake_drops,
+    .close = fake_close,
+};
 
 static struct fake fake(enum link_medium medium)
 {
