@@ -53,7 +53,9 @@
 --                                bias =), "checksum", or "next", whose numbers are of the kind that
 --                                `next` of the protocol says. `over` has the numbers by which it is
 --                                known: ethertype, ip, icmp, icmp6, family, and tcp and udp ports;
---                                one or a list
+--                                one or a list; `answers` = { "id" }: fields that a packet with this
+--                                layer and its answer have equal
+--     p.answers(answer, sent)    whether one packet answers another: tcplua.packet.answer has the rules
 --     p.protocols(), p.fields(name)  what there is; p.help(), p.help(name) print it
 --     layer.field                a number, an address or flags as a string ("S."), options
 --     layer.payload              everything behind the header of this layer
@@ -68,6 +70,7 @@
 --                                RR = { pointer = 4, "0.0.0.0", "0.0.0.0" }
 --                                tcp.options.mss reads and sets one; pairs() goes through all
 local p = require "tcplua.packet.core"
+local answer = require "tcplua.packet.answer"
 local code = require "tcplua.packet.code"
 local fragment = require "tcplua.packet.fragment"
 local layout = require "tcplua.packet.layout"
@@ -88,6 +91,41 @@ end
 
 --- The packets that a list of fragments makes, and what is not whole.
 p.reassemble = fragment.join
+
+--- Whether packet `reply` answers packet `sent`.
+function p.answers(reply, sent)
+  for _, value in ipairs { reply or false, sent or false } do
+    if type(value) ~= "userdata" then
+      error("answers compares two packets, and one of these is a " .. type(value), 2)
+    end
+  end
+  return answer.matches(reply, sent)
+end
+
+-- A protocol may say by which fields its answers are known.
+local declare = p.declare
+
+function p.declare(protocol)
+  if type(protocol) ~= "table" or protocol.answers == nil then return declare(protocol) end
+  local known, rest = {}, {}
+  for key, value in pairs(protocol) do
+    if key ~= "answers" then rest[key] = value end
+  end
+  for _, field in ipairs(type(protocol.fields) == "table" and protocol.fields or {}) do
+    known[type(field) == "table" and field[1] or false] = true
+  end
+  local fields = protocol.answers
+  if type(fields) ~= "table" or #fields == 0 then
+    error("declare: answers is a list of names of fields", 2)
+  end
+  for _, name in ipairs(fields) do
+    if not known[name] then error(("declare: answers names no field '%s'"):format(name), 2) end
+  end
+  local good, maker = pcall(declare, rest)
+  if not good then error(maker, 2) end
+  answer.rule(protocol.name, table.move(fields, 1, #fields, 1, {}))
+  return maker
+end
 
 -- p.dns takes records besides the fields of the header, and counts them.
 local dns_header = p.dns
