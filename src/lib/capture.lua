@@ -93,7 +93,7 @@ function reader.__index:next()
   end
   local linktype = self:linktype()
   local layer = #bytes <= LONGEST and capture.layer(linktype)
-  return layer and p.parse(bytes, layer) or bytes,
+  return layer and p.parse(bytes, layer, ns, original) or bytes,
     { time = time, ns = ns, original = original, linktype = linktype }
 end
 
@@ -106,10 +106,12 @@ function capture.create(path, options)
 end
 
 --- Writes a packet, or a string of bytes with a link type: true, or nil and an error, which all
--- later calls repeat. The time is now unless `info` has one.
+-- later calls repeat. What `info` leaves out, a packet that was captured or read knows by itself:
+-- time, original, and where known iface and direction; the time of any other packet is now.
 function writer:write(packet, info)
   info = check.options(info)
-  return self:raw_write(check.packet(packet), linktype_of(packet, info.linktype, 2), info)
+  return self:raw_write(check.packet(packet), linktype_of(packet, info.linktype, 2), info,
+    packet)
 end
 
 --- Describes an interface before its first packet. Fields: iface, linktype (a number or the name of

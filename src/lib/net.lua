@@ -23,10 +23,6 @@ local net = {}
 local wire = core.wire_class.__index
 local link = core.link_class.__index
 
-local function parse(bytes, layer)
-  return require "tcplua.packet".parse(bytes, layer)
-end
-
 local function timed_out(what, seconds)
   return core.error {
     code = "ETIMEDOUT", message = ("no %s within %g s"):format(what, seconds),
@@ -47,9 +43,10 @@ end
 function wire:recv(timeout)
   timeout = check.seconds("timeout", timeout, 1)
   local deadline = core.now() + timeout
+  require "tcplua.packet" -- which raw_packet makes
   while true do
-    local bytes, time = self:raw_take()
-    if bytes then return parse(bytes), time end
+    local packet = self:raw_packet()
+    if packet then return packet, packet.time end
     if not task.wait(self, deadline, "a segment") then return nil, timed_out("segment", timeout) end
   end
 end
@@ -75,10 +72,11 @@ end
 function link:recv(timeout)
   timeout = check.seconds("timeout", timeout, 1)
   local deadline = core.now() + timeout
+  require "tcplua.packet" -- which raw_packet makes
   while true do
-    local bytes, time, direction = self:raw_take()
-    if bytes then return parse(bytes, self:medium() == "eth" and "eth" or nil), time, direction end
-    if time then return nil, time end -- the link is gone: an error
+    local packet, err = self:raw_packet()
+    if packet then return packet, packet.time, packet.direction end
+    if err then return nil, err end -- the link is gone
     if not task.wait(self, deadline, "a frame") then return nil, timed_out("frame", timeout) end
   end
 end

@@ -37,6 +37,10 @@
 --     p.reassemble(list)         the packets that fragments make, among those that are none, and a
 --                                list of { why, packet, … }: what is not whole, or overlaps, which
 --                                spoils all of it (RFC 5722)
+--     packet.time, packet.original   of one that was captured or read from a file: seconds since
+--                                1970, and its length there, of which it may be a part
+--     packet.direction, packet.iface   "in" or "out", and the interface, where they are known; nil
+--                                for a packet that was made here, as the two above
 --     packet:trailer(n)          what layer n (1 if left out) carries behind the end of the next:
 --                                Ethernet padding; with a string as second argument sets it and
 --                                returns the packet; layer 0 is what is behind all of them

@@ -7,6 +7,7 @@
 #include "capture/capture.h"
 #include "capture/reader.h"
 #include "link/filter.h"
+#include "script/lua_packet.h"
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/network.h"
@@ -185,8 +186,8 @@ static void field_comments(lua_State *L, int index, const char *list[static COMM
     lua_pop(L, 1);
 }
 
-/* The fields `time` in seconds and `ns`, the same with all digits. */
-static int64_t field_time(lua_State *L, int index)
+/* The fields `time` in seconds and `ns`, the same with all digits; `otherwise` without them. */
+static int64_t field_time(lua_State *L, int index, int64_t otherwise)
 {
     bool has_time = lua_getfield(L, index, "time") != LUA_TNIL;
     int type = lua_getfield(L, index, "ns");
@@ -202,14 +203,14 @@ static int64_t field_time(lua_State *L, int index)
     if (!(time >= 0))
         luaL_error(L, "option 'time': seconds since 1970 expected");
     if (type == LUA_TNIL)
-        return has_time ? to_ns(time) : clock_wall(&the_network(L)->clock);
+        return has_time ? to_ns(time) : otherwise;
     if (has_time && time != to_seconds(ns))
         luaL_error(L, "options 'time' and 'ns' say different things: leave one out");
     return ns;
 }
 
-/* raw_write(bytes, linktype, {time=, ns=, original=, sent=, comment=, iface=}) -> true |
- * nil, error */
+/* raw_write(bytes, linktype, {time=, ns=, original=, sent=, comment=, iface=} [, packet]) -> true |
+ * nil, error: what the table leaves out, a packet that was seen somewhere knows */
 static int writer_raw_write(lua_State *L)
 {
     static const char *const names[] = {"time",    "ns",    "original", "sent",
@@ -221,15 +222,21 @@ static int writer_raw_write(lua_State *L)
     struct capture_frame frame = {.linktype = check_linktype(L, 3), .comments = comments};
     check_fields(L, 4, names);
     frame.bytes = (const uint8_t *)lua_tolstring(L, 2, &frame.length);
-    lua_Integer original = 0;
+    const struct origin here = {.time = clock_wall(&the_network(L)->clock)};
+    const struct origin *origin = origin_of(L, 5);
+    if (!origin)
+        origin = &here;
+    lua_Integer original = origin->original > frame.length ? origin->original : 0;
     if (!field_range(L, 4, "original", 0, UINT32_MAX, &original, &err))
         return luaL_error(L, "option 'original': %s", err.message);
     frame.original = (size_t)original;
-    frame.iface = field_string(L, 4, "iface", "");
-    frame.time = field_time(L, 4);
+    frame.iface = field_string(L, 4, "iface", origin->iface);
+    frame.time = field_time(L, 4, origin->time);
     field_comments(L, 4, comments);
     if (lua_getfield(L, 4, "sent") != LUA_TNIL)
         frame.direction = field_boolean(L, 4, "sent", false) ? CAPTURE_SENT : CAPTURE_RECEIVED;
+    else if (origin->direction)
+        frame.direction = origin->direction[0] == 'o' ? CAPTURE_SENT : CAPTURE_RECEIVED;
     return outcome(L, writer, capture_write(writer, &frame, &err), &err);
 }
 

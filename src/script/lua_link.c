@@ -2,6 +2,7 @@
  * memory for simulations, which can be put under a stack. */
 #include <string.h>
 
+#include "script/lua_packet.h"
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/stack.h"
@@ -177,10 +178,11 @@ static int link_raw_send(lua_State *L)
     return 1;
 }
 
-/* raw_take() -> frame, time, "in" | "out", original length | nil | nil, error */
-static int link_raw_take(lua_State *L)
+/* raw_packet() -> packet | nil | nil, error: the next frame, made a packet here because a string on
+ * the way there would cost as much as all of the rest; tcplua.packet must be loaded */
+static int link_raw_packet(lua_State *L)
 {
-    struct tap *tap = check_link(L);
+    const struct tap *tap = check_link(L);
     struct frame frame;
     struct error err;
     int got = link_recv(tap->link, &frame, &err);
@@ -188,11 +190,15 @@ static int link_raw_take(lua_State *L)
         return push_failure(L, &err);
     if (got == 0)
         return 0;
-    lua_pushlstring(L, (const char *)frame.bytes, frame.length);
-    lua_pushnumber(L, to_seconds(frame.time));
-    lua_pushstring(L, frame.flags & FRAME_OUT ? "out" : "in");
-    lua_pushinteger(L, (lua_Integer)frame.original);
-    return 4;
+    struct origin origin = {
+        .time = frame.time,
+        .original = (uint32_t)frame.original,
+        .direction = frame.flags & FRAME_OUT ? "out" : "in",
+    };
+    memcpy(origin.iface, tap->link->iface, sizeof origin.iface);
+    push_parsed(L, tap->link->medium == LINK_ETHERNET ? &proto_eth : &proto_ip, frame.bytes,
+                frame.length, &origin);
+    return 1;
 }
 
 /* raw_await(): the next poll may report this link once it has a frame */
@@ -254,7 +260,7 @@ void open_link(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"raw_send", link_raw_send},
-        {"raw_take", link_raw_take},
+        {"raw_packet", link_raw_packet},
         {"raw_await", link_raw_await},
         {"medium", link_medium},
         {"mac", link_mac},

@@ -21,6 +21,7 @@ struct held {
     struct packet packet;
     lua_State *L; /* of the call under way, and where in its stack the packet is: for growing */
     int index;
+    struct origin origin;
     uint8_t bytes[];
 };
 
@@ -49,6 +50,7 @@ static struct packet *new_packet(lua_State *L, size_t room)
     held->packet.grow = grow;
     held->L = L;
     held->index = lua_gettop(L);
+    held->origin = (struct origin){0};
     luaL_setmetatable(L, PACKET_CLASS);
     return &held->packet;
 }
@@ -161,8 +163,29 @@ static int packet_div(lua_State *L)
     return 1;
 }
 
-/* parse(bytes [, layer = "ip"]) -> packet; "ip" goes by the version of the first byte, "null"
- * by the byte order. */
+void push_parsed(lua_State *L, const struct proto *first, const void *bytes, size_t length,
+                 const struct origin *origin)
+{
+    if (first == &proto_ip)
+        first = packet_ip_proto(bytes, length);
+    else if (first == &proto_null)
+        first = packet_null_proto(bytes, length);
+    struct packet *p = new_packet(L, length);
+    memcpy(p->bytes, bytes, length);
+    p->size = (uint32_t)length;
+    if (origin)
+        ((struct held *)p)->origin = *origin;
+    packet_parse(p, first);
+}
+
+const struct origin *origin_of(lua_State *L, int index)
+{
+    const struct held *held = luaL_testudata(L, index, PACKET_CLASS);
+    return held && held->origin.time != 0 ? &held->origin : NULL;
+}
+
+/* parse(bytes [, layer = "ip" [, ns [, original]]]) -> packet; "ip" goes by the version of the
+ * first byte, "null" by the byte order; one from a file has a time and a length. */
 static int packet_from(lua_State *L)
 {
     size_t length;
@@ -178,23 +201,21 @@ static int packet_from(lua_State *L)
         return luaL_argerror(L, 2, lua_pushfstring(L, "there is no layer '%s'", name));
     if (length > PACKET_MAX)
         return luaL_argerror(L, 1, "too many bytes for a packet");
-    if (first == &proto_ip)
-        first = packet_ip_proto((const uint8_t *)bytes, length);
-    else if (first == &proto_null)
-        first = packet_null_proto((const uint8_t *)bytes, length);
-    struct packet *p = new_packet(L, length);
-    memcpy(p->bytes, bytes, length);
-    p->size = (uint32_t)length;
-    packet_parse(p, first);
+    const struct origin origin = {
+        .time = luaL_optinteger(L, 3, 0),
+        .original = (uint32_t)luaL_optinteger(L, 4, (lua_Integer)length),
+    };
+    push_parsed(L, first, bytes, length, &origin);
     return 1;
 }
 
-/* packet:copy() -> another one with the same bytes and pins */
+/* packet:copy() -> another one with the same bytes and pins, from the same place */
 static int packet_copy(lua_State *L)
 {
     const struct packet *from = as_packet(L, 1);
     struct packet *p = new_packet(L, from->size);
     append(L, p, 1);
+    ((struct held *)p)->origin = ((const struct held *)from)->origin;
     return 1;
 }
 
@@ -219,8 +240,29 @@ static void push_layer(lua_State *L, int index, size_t layer)
     lua_setiuservalue(L, index, value);
 }
 
+/* [-0, +(0|1), -] time, direction, iface or original of a packet that was seen; nil for another.
+ * False if the name is none of these. */
+static bool push_origin(lua_State *L, const struct origin *origin, const char *name)
+{
+    bool seen = origin->time != 0;
+    if (strcmp(name, "time") == 0 && seen)
+        lua_pushnumber(L, to_seconds(origin->time));
+    else if (strcmp(name, "original") == 0 && seen)
+        lua_pushinteger(L, origin->original);
+    else if (strcmp(name, "direction") == 0)
+        lua_pushstring(L, origin->direction); /* NULL: nil */
+    else if (strcmp(name, "iface") == 0 && origin->iface[0])
+        lua_pushstring(L, origin->iface);
+    else if (strcmp(name, "time") == 0 || strcmp(name, "original") == 0 ||
+             strcmp(name, "iface") == 0)
+        lua_pushnil(L);
+    else
+        return false;
+    return true;
+}
+
 /* packet.tcp -> the first layer of that name | nil; packet.payload; packet:method() from the table
- * that is upvalue 1 */
+ * that is upvalue 1; where it was seen */
 static int packet_index(lua_State *L)
 {
     const struct packet *p = lua_touserdata(L, 1);
@@ -241,6 +283,8 @@ static int packet_index(lua_State *L)
         lua_pushlstring(L, (const char *)bytes, length);
         return 1;
     }
+    if (push_origin(L, &((const struct held *)p)->origin, name))
+        return 1;
     if (registry_named(protocols_of(L), name))
         return 0;
     return luaL_error(L, "a packet has no '%s'", luaL_tolstring(L, 2, NULL));

@@ -14,6 +14,14 @@ struct part {
     size_t layer;
 };
 
+/* Where a packet was seen; `time` is 0 in one that was made here. */
+struct origin {
+    int64_t time;          /* nanoseconds since 1970 */
+    uint32_t original;     /* its length there; more than it has if it was cut */
+    const char *direction; /* "in", "out", or NULL: not known */
+    char iface[16];        /* "": not known */
+};
+
 #define PACKET_CLASS  "tcplua.packet"
 #define LAYER_CLASS   "tcplua.layer"
 #define OPTIONS_CLASS "tcplua.options"
@@ -28,6 +36,15 @@ static inline const struct packet *part_packet(const struct part *part)
 /* [-0, +1, -] Pushes the packet of the part at `index` to change it: what it needs of memory from
  * now on belongs to the Lua state. */
 struct packet *push_packet_of(lua_State *L, int index);
+
+/* [-0, +1, m] The packet that `length` bytes (at most PACKET_MAX) make, of which the first belong
+ * to the protocol `first`. `origin` may be NULL. */
+void push_parsed(lua_State *L, const struct proto *first, const void *bytes, size_t length,
+                 const struct origin *origin);
+
+/* [-0, +0, -] Where the packet at `index` was seen; NULL for one made here, and for other values.
+ */
+const struct origin *origin_of(lua_State *L, int index);
 
 /* [-0, +0, v] Raises the error object of `err`. */
 int raise_error(lua_State *L, const struct error *err);

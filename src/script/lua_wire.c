@@ -1,6 +1,7 @@
 /* lua_wire: a local port driven by hand, as userdata: send and take whole IP datagrams. */
 #include <stdlib.h>
 
+#include "script/lua_packet.h"
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/stack.h"
@@ -74,16 +75,18 @@ static int wire_raw_send(lua_State *L)
     return 1;
 }
 
-/* raw_take() -> datagram, time | nil */
-static int wire_raw_take(lua_State *L)
+/* raw_packet() -> packet | nil; tcplua.packet must be loaded */
+static int wire_raw_packet(lua_State *L)
 {
     struct wire *wire = check_wire(L);
     if (!wire->first)
         return 0;
-    lua_pushlstring(L, (const char *)wire->first->bytes, wire->first->length);
-    lua_pushnumber(L, to_seconds(wire->first->time));
+    const struct wire_datagram *d = wire->first;
+    const struct origin origin = {
+        .time = d->time, .original = (uint32_t)d->length, .direction = "in"};
+    push_parsed(L, &proto_ip, d->bytes, d->length, &origin);
     free(wire_take(wire));
-    return 2;
+    return 1;
 }
 
 /* sport() -> the local port it holds */
@@ -136,7 +139,7 @@ void open_wire(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"raw_send", wire_raw_send},
-        {"raw_take", wire_raw_take},
+        {"raw_packet", wire_raw_packet},
         {"sport", wire_sport},
         {"src", wire_src},
         {"dropped", wire_dropped},

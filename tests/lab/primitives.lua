@@ -1,4 +1,5 @@
 -- Packets by hand on a real wire: the lab's. The kernel is the other end.
+local core = require "tcplua.core"
 local net, p = require "tcplua.net", require "tcplua.packet"
 local t = require "harness"
 local task = require "tcplua.task"
@@ -17,6 +18,9 @@ t.test("a sniffer is armed when it returns: the first packet sent is seen", func
   t.equal(packet.ip.src, OURS, "source")
   t.equal(packet.icmp.id, 7, "id")
   t.equal(packet.payload, "data", "payload")
+  t.equal(packet.direction, "in", "direction")
+  t.equal(packet.iface, "srv0", "interface")
+  t.within(packet.time, core.wall() - 60, core.wall(), "time")
 end)
 
 t.test("a filter keeps out what it does not name", function()

@@ -1,8 +1,10 @@
 --- tcplua.capture: the captures in tests/data read, written again and filtered; and misuse.
 local capture = require "tcplua.capture"
+local core = require "tcplua.core"
 local net = require "tcplua.net"
 local p = require "tcplua.packet"
 local t = require "harness"
+local task = require "tcplua.task"
 
 local DATA = "tests/data/"
 local FOLDER
@@ -288,6 +290,42 @@ t.test("a long frame is cut to what readers take", function()
     t.equal(#list[1].packet, 262144)
     t.equal(list[1].info.original, 300000)
   end
+end)
+
+t.test("a packet knows when and how it came, and so does what is written of it", function()
+  local left, right = net.pair { medium = "eth" }
+  task.sleep(2.123456789)
+  local now = core.wall()
+  assert(left:raw_send(frame:bytes(), 300))
+  local packet, time, direction = assert(right:recv())
+  t.equal(packet, frame)
+  t.within(packet.time, now - 1e-6, now + 1e-6)
+  t.equal(time, packet.time)
+  t.equal(packet.direction, "in")
+  t.equal(direction, "in")
+  t.equal(packet.original, 300)
+  t.equal(packet.iface, nil)
+  t.equal(packet:copy().time, time)
+  for _, made in ipairs { frame, p.parse(packet:bytes(), "eth"), packet / "more" } do
+    for _, name in ipairs { "time", "direction", "iface", "original" } do
+      t.equal(made[name], nil, name)
+    end
+  end
+
+  local file = path "seen.pcapng"
+  do
+    local out <close> = assert(capture.create(file))
+    assert(out:write(packet))
+    assert(out:write(packet, { time = 5, original = 200, iface = "mine0", sent = true }))
+  end
+  local list = read(file)
+  t.within(list[1].info.time, now - 1e-6, now + 1e-6)
+  t.equal(list[1].info.original, 300)
+  t.equal(list[1].packet.time, list[1].info.time)
+  t.equal(list[1].packet.original, 300)
+  t.equal(list[1].packet.direction, nil) -- the reader does not say
+  t.equal(list[2].info.time, 5)
+  t.equal(list[2].info.original, 200)
 end)
 
 t.test("net.filter takes packets from anywhere", function()
