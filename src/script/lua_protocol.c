@@ -43,7 +43,7 @@ static void push_option_names(lua_State *L, const struct option_table *table)
 }
 
 /* fields(layer) -> a list of {name=, bit=, width=, kind=, computed=, alias=, hex=, default=,
- * when = {first bytes}, options = {names}} */
+ * little=, next=, when = {first bytes}, options = {names}} */
 static int packet_fields(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TSTRING);
@@ -57,7 +57,7 @@ static int packet_fields(lua_State *L)
     lua_createtable(L, (int)proto->count, 0);
     for (size_t i = 0; i < proto->count; i++) {
         const struct field *f = &proto->fields[i];
-        lua_createtable(L, 0, 10);
+        lua_createtable(L, 0, 12);
         lua_pushstring(L, f->name);
         lua_setfield(L, -2, "name");
         lua_pushinteger(L, f->bit);
@@ -72,6 +72,10 @@ static int packet_fields(lua_State *L)
         lua_setfield(L, -2, "alias");
         lua_pushboolean(L, f->kind == FIELD_HEX);
         lua_setfield(L, -2, "hex");
+        lua_pushboolean(L, f->little);
+        lua_setfield(L, -2, "little");
+        lua_pushboolean(L, f->role == ROLE_NEXT);
+        lua_setfield(L, -2, "next");
         if (f->when) {
             lua_createtable(L, f->when[0], 0);
             for (int j = 1; j <= f->when[0]; j++) {
