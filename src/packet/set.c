@@ -160,8 +160,7 @@ static bool check_room(const struct set *set, size_t count, struct error *err)
     return fail(err, ERROR_USAGE, "EINVAL", "more than %d fields of one packet move", SET_ROWS);
 }
 
-bool set_vary(struct set *set, struct packet *packet, size_t i, const struct field *f,
-              const struct generator *g, struct error *err)
+bool set_takes(const struct packet *packet, size_t i, const struct field *f, struct error *err)
 {
     const char *owner = packet->layers[i].proto->name;
     if (f->kind == FIELD_BYTES || f->kind == FIELD_OPTIONS || f->width == 0)
@@ -172,7 +171,14 @@ bool set_vary(struct set *set, struct packet *packet, size_t i, const struct fie
     if (!packet_has(packet, i, f))
         return fail(err, ERROR_USAGE, "EINVAL", "the packet is cut off before %s.%s", owner,
                     f->name);
-    if (!check_room(set, 1, err))
+    return true;
+}
+
+bool set_vary(struct set *set, struct packet *packet, size_t i, const struct field *f,
+              const struct generator *g, struct error *err)
+{
+    const char *owner = packet->layers[i].proto->name;
+    if (!set_takes(packet, i, f, err) || !check_room(set, 1, err))
         return false;
     size_t place = 0; /* behind the rows that come before it */
     for (size_t j = 0; j < set->count; j++) {

@@ -102,9 +102,13 @@ struct set {
 
 void set_init(struct set *set);
 
+/* Whether field `f` of layer `i` can move at all. Errors: usage, EINVAL for options, bytes and
+ * tails. */
+bool set_takes(const struct packet *packet, size_t i, const struct field *f, struct error *err);
+
 /* Lets field `f` of layer `i` of `packet` move. The packet gets the first value (so the field is
- * pinned, if it is one that is computed). Errors: usage, EINVAL for options, bytes and tails, for
- * bits that move already, and above SET_ROWS. */
+ * pinned, if it is one that is computed). Errors: those of set_takes(), and usage, EINVAL, for bits
+ * that move already and above SET_ROWS. */
 bool set_vary(struct set *set, struct packet *packet, size_t i, const struct field *f,
               const struct generator *g, struct error *err);
 

@@ -4,6 +4,7 @@
 
 #include "packet/packet.h"
 #include "script/lua_packet.h"
+#include "script/lua_set.h"
 #include "script/util.h"
 
 void push_value(lua_State *L, const struct field *f, const uint8_t *header)
@@ -56,6 +57,11 @@ static const char *wanted(const struct field *f)
 
 static int wrong_type(lua_State *L, const char *owner, const struct field *f, int index)
 {
+    if (is_moving(L, f, index))
+        return luaL_error(L,
+                          "%s.%s of a packet has one value: what changes from packet to packet "
+                          "goes into the table that makes the layer, p.%s { %s = ... }",
+                          owner, f->name, owner, f->name);
     return luaL_error(L, "%s.%s takes %s, not %s", owner, f->name, wanted(f),
                       lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL)
                                                         : luaL_typename(L, index));
@@ -134,6 +140,8 @@ void set_field(lua_State *L, struct packet *p, size_t layer, const struct field 
         set_bytes(L, p, layer, f, index);
     else if (!is_text(L, f, index))
         packet_set_number(p, layer, f, check_value(L, owner, f, index));
+    else if (is_moving(L, f, index)) /* a prefix */
+        wrong_type(L, owner, f, index);
     else if (!packet_set_text(p, layer, f, check_text(L, owner, f, index), &err))
         raise_error(L, &err);
 }
@@ -144,6 +152,8 @@ void set_payload(lua_State *L, struct packet *p, int index)
     size_t length = 0;
     const char *bytes = "";
     if (!lua_isnil(L, index)) {
+        if (is_generator(L, index))
+            luaL_error(L, "the payload cannot change from packet to packet of a set");
         if (lua_type(L, index) != LUA_TSTRING)
             luaL_error(L, "payload takes a string of bytes, not %s", luaL_typename(L, index));
         bytes = lua_tolstring(L, index, &length);

@@ -8,6 +8,7 @@
 #include "packet/dump.h"
 #include "packet/packet.h"
 #include "script/lua_packet.h"
+#include "script/lua_set.h"
 #include "script/modules.h"
 #include "script/util.h"
 
@@ -89,11 +90,13 @@ struct packet *push_packet_of(lua_State *L, int index)
 /* --- making -------------------------------------------------------------------------------------
  */
 
-/* tcp{dport = 80, flags = "S"} -> a packet of one layer; upvalue 1 is the protocol. */
+/* tcp{dport = 80, flags = "S"} -> a packet of one layer, or a set of such; upvalue 1 is the
+ * protocol. */
 static int packet_make(lua_State *L)
 {
     const struct proto *proto = lua_touserdata(L, lua_upvalueindex(1));
     struct error err;
+    bool moving = false; /* a field that changes from packet to packet */
     lua_settop(L, 1);
     if (!lua_isnil(L, 1))
         luaL_checktype(L, 1, LUA_TTABLE);
@@ -112,10 +115,14 @@ static int packet_make(lua_State *L)
             } else if (!f) {
                 return luaL_error(L, "%s has no field '%s'", proto->name,
                                   luaL_tolstring(L, -2, NULL));
+            } else if (is_moving(L, f, lua_gettop(L))) {
+                moving = true;
             } else if ((f->width == 0) == tails) {
                 set_field(L, p, 0, f, lua_gettop(L));
             }
         }
+    if (moving)
+        push_set(L, 1, 2);
     return 1;
 }
 
@@ -141,26 +148,40 @@ static void append(lua_State *L, struct packet *p, int index)
         raise_error(L, &err);
 }
 
+#define IS_SET SIZE_MAX
+
 static size_t size_of(lua_State *L, int index)
 {
     if (lua_type(L, index) == LUA_TSTRING)
         return lua_rawlen(L, index);
-    if (!luaL_testudata(L, index, PACKET_CLASS))
-        luaL_error(L, "a packet goes with packets and strings, not with %s",
+    if (luaL_testudata(L, index, PACKET_CLASS))
+        return as_packet(L, index)->size;
+    if (!luaL_testudata(L, index, SET_CLASS))
+        luaL_error(L, "a packet goes with packets, sets and strings, not with %s",
                    luaL_typename(L, index));
-    return as_packet(L, index)->size;
+    return IS_SET;
 }
 
-/* a / b -> a new packet; one of the two may be a string. */
-static int packet_div(lua_State *L)
+int packet_div(lua_State *L)
 {
-    size_t size = size_of(L, 1) + size_of(L, 2);
+    size_t left = size_of(L, 1), right = size_of(L, 2), size = left + right;
+    if (left == IS_SET || right == IS_SET)
+        return set_div(L);
     if (size > PACKET_MAX)
         return luaL_error(L, "a packet of %I bytes is too long", (LUAI_UACINT)size);
     struct packet *p = new_packet(L, size);
     append(L, p, 1);
     append(L, p, 2);
     return 1;
+}
+
+struct packet *push_copy(lua_State *L, const struct packet *from)
+{
+    struct error err;
+    struct packet *p = new_packet(L, from->size);
+    if (!packet_append(p, from, &err))
+        raise_error(L, &err);
+    return p;
 }
 
 void push_parsed(lua_State *L, const struct proto *first, const void *bytes, size_t length,
@@ -213,9 +234,8 @@ static int packet_from(lua_State *L)
 static int packet_copy(lua_State *L)
 {
     const struct packet *from = as_packet(L, 1);
-    struct packet *p = new_packet(L, from->size);
-    append(L, p, 1);
-    ((struct held *)p)->origin = ((const struct held *)from)->origin;
+    struct held *held = (struct held *)push_copy(L, from);
+    held->origin = ((const struct held *)from)->origin;
     return 1;
 }
 
@@ -517,6 +537,7 @@ int luaopen_tcplua_packet_core(lua_State *L)
     open_classes(L);
     luaL_newlib(L, functions);
     open_protocols(L);
+    open_sets(L);
     luaL_getmetatable(L, PACKET_CLASS);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "methods");

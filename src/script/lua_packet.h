@@ -33,6 +33,12 @@ static inline const struct packet *part_packet(const struct part *part)
     return part->packet;
 }
 
+/* [-0, +1, v] Another packet with the same bytes and pins. */
+struct packet *push_copy(lua_State *L, const struct packet *from);
+
+/* a / b -> a new packet; one of the two may be a string, or a set. */
+int packet_div(lua_State *L);
+
 /* [-0, +1, -] Pushes the packet of the part at `index` to change it: what it needs of memory from
  * now on belongs to the Lua state. */
 struct packet *push_packet_of(lua_State *L, int index);
