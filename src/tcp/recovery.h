@@ -1,9 +1,10 @@
-/* recovery: finding out from ACKs what is lost: fast retransmit and NewReno's fast recovery
- * (RFC 5681 3.2, RFC 6582).
+/* recovery: finding out from ACKs what is lost, and sending it again without waiting for the timer:
+ * fast retransmit and fast recovery (RFC 5681 3.2), by the scoreboard where the peer sends SACK
+ * (RFC 6675), else NewReno's (RFC 6582), with limited transmit before it (RFC 3042).
  *
  * Where the RFCs inflate the congestion window by a segment for every duplicate ACK, `left` counts
  * the same bytes as gone from the network: what may be sent is the same, and cwnd stays what it
- * says. */
+ * says. With SACK the scoreboard knows what is gone, and `left` is not used. */
 #ifndef TCPLUA_TCP_RECOVERY_H
 #define TCPLUA_TCP_RECOVERY_H
 
@@ -13,22 +14,32 @@
 struct tcp;
 
 struct recovery {
-    bool active;      /* in fast recovery */
-    bool partial;     /* and a partial ACK has been seen */
-    unsigned dupacks; /* duplicate ACKs in a row */
-    uint32_t point;   /* no new recovery before an ACK beyond this: "recover" in RFC 6582 */
-    uint32_t left;    /* bytes believed to have left the network out of order */
+    bool active;       /* in fast recovery */
+    bool partial;      /* and a partial ACK has been seen */
+    bool rescued;      /* and the end of what is outstanding was sent again for want of better */
+    unsigned dupacks;  /* duplicate ACKs in a row */
+    uint32_t point;    /* no new recovery before an ACK beyond this: "recover" in RFC 6582 */
+    uint32_t left;     /* bytes believed to have left the network out of order */
+    uint32_t flight;   /* what was outstanding at the first duplicate */
+    uint32_t high_rxt; /* with SACK: what is before this was sent again in this recovery */
 };
 
 /* The handshake is done: nothing is known to be lost. */
 void recovery_init(struct tcp *tcp);
 
-/* An ACK repeated the last one while data is outstanding. */
+/* An ACK repeated the last one while data is outstanding; with SACK, one that brought news. */
 void recovery_duplicate(struct tcp *tcp, int64_t now);
 
 /* `bytes` were acknowledged and snd_una has moved. Also lets the congestion window grow, where that
  * is due. Returns whether the retransmission timer starts again. */
 bool recovery_acked(struct tcp *tcp, uint32_t bytes, int64_t now);
+
+/* With SACK: where the next retransmission of this recovery begins, NextSeg() of RFC 6675 4: what
+ * is lost; and with `any`, when there is nothing new to send either, what may be. */
+bool recovery_hole(const struct tcp *tcp, uint32_t *seq, bool any);
+
+/* [seq, end) was sent again by fast retransmission. */
+void recovery_resent(struct tcp *tcp, uint32_t seq, uint32_t end);
 
 /* The retransmission timer expired: everything outstanding is held to be lost. */
 void recovery_timeout(struct tcp *tcp, int64_t now);

@@ -53,6 +53,11 @@ void rto_acked(struct rto *rto, uint32_t ack, int64_t now)
     rto_sample(rto, clamp(now - rto->timed_at, 0, 3600 * NS_PER_S));
 }
 
+void rto_echoed(struct rto *rto, int64_t rtt)
+{
+    rto_sample(rto, clamp(rtt, 0, 3600 * NS_PER_S));
+}
+
 void rto_backoff(struct rto *rto)
 {
     rto->value = rto->value > rto->max / 2 ? rto->max : rto->value * 2;

@@ -33,6 +33,10 @@ void rto_resent(struct rto *rto);
 /* Everything before `ack` is acknowledged. */
 void rto_acked(struct rto *rto, uint32_t ack, int64_t now);
 
+/* A timestamp that came back says what the round trip was, whichever copy of a segment it is of
+ * (RFC 7323 4): for when none is timed. */
+void rto_echoed(struct rto *rto, int64_t rtt);
+
 /* The timer expired: twice the value, up to `max`. */
 void rto_backoff(struct rto *rto);
 

@@ -19,12 +19,15 @@
 #include "tcp/recovery.h"
 #include "tcp/recvbuf.h"
 #include "tcp/rto.h"
+#include "tcp/sack.h"
+#include "tcp/scoreboard.h"
 #include "tcp/sendbuf.h"
 #include "tcp/seq.h"
 #include "tcp/tcp.h"
 
-#define WINDOW_MAX   65535U /* without RFC 7323 */
-#define DUP_ACKS_MAX 3      /* duplicate ACKs for one batch: as many as start a fast retransmit */
+#define WINDOW_MAX   65535U /* in a header; a shift of up to 14 comes on top (RFC 7323 2.3) */
+#define WSCALE_MAX   14
+#define DUP_ACKS_MAX 3 /* duplicate ACKs for one batch: as many as start a fast retransmit */
 
 enum timer {
     TIMER_RETRANSMIT, /* something is outstanding */
@@ -45,10 +48,12 @@ struct tcp {
     enum tcp_state state;
     enum tcp_reason reason;
     unsigned events;
-    bool dirty;     /* tcp_output() may have something */
-    bool softly;    /* an ICMP error came that was not fatal by itself */
-    int64_t opened; /* when the connection left CLOSED */
-    int64_t waited; /* since when the peer owes an answer: R2 counts from here */
+    bool dirty;                    /* tcp_output() may have something */
+    bool softly;                   /* an ICMP error came that was not fatal by itself */
+    bool heard;                    /* the peer's SYN is in */
+    bool wscale, timestamps, sack; /* offered, and once the peer's SYN is in, agreed */
+    int64_t opened;                /* when the connection left CLOSED */
+    int64_t waited;                /* since when the peer owes an answer: R2 counts from here */
     int64_t timers[TIMERS];
 
     /* sending */
@@ -57,31 +62,38 @@ struct tcp {
     uint32_t
         limited; /* cwnd held data back when this was snd_nxt: up to here its growth is earned */
     uint16_t snd_mss;
-    bool fin_queued;   /* the application has shut down */
-    bool resend_first; /* one segment at snd_una, whatever cwnd says */
-    bool probe;        /* one octet into the zero window */
-    bool override;     /* a small segment in spite of SWS avoidance */
-    bool syn_lost;     /* the SYN timed out at least once */
-    bool syn_hastened; /* the next SYN comes early, after a half-open connection was reset */
-    unsigned probes;   /* zero-window probes in a row: the backoff */
-    unsigned timeouts; /* retransmission timeouts in a row */
-    int64_t last_sent; /* when data was last sent */
+    uint8_t snd_wscale; /* shift of the windows that the peer sends, outside a SYN */
+    bool fin_queued;    /* the application has shut down */
+    bool resend_first;  /* one segment at snd_una, whatever cwnd says */
+    bool probe;         /* one octet into the zero window */
+    bool override;      /* a small segment in spite of SWS avoidance */
+    bool syn_lost;      /* the SYN timed out at least once */
+    bool syn_hastened;  /* the next SYN comes early, after a half-open connection was reset */
+    unsigned probes;    /* zero-window probes in a row: the backoff */
+    unsigned timeouts;  /* retransmission timeouts in a row */
+    int64_t last_sent;  /* when data was last sent */
     struct sendbuf send;
     struct rto rto;
     struct congestion congestion;
     struct recovery recovery;
-    uint16_t id; /* of the next IPv4 header */
+    struct scoreboard scoreboard; /* with SACK */
+    uint16_t id;                  /* of the next IPv4 header */
 
     /* receiving */
     uint32_t irs;
-    uint32_t rcv_adv;  /* the right edge of the window as offered: it never goes back */
-    uint16_t rcv_mss;  /* largest segment the peer has sent, our own MSS at most */
-    bool fin_known;    /* a FIN was accepted: */
-    bool fin_received; /* and everything before it is in */
-    uint32_t fin_seq;  /* its number */
-    uint32_t ack_debt; /* bytes taken since the last ACK */
-    bool ack_now;      /* an ACK is owed */
-    unsigned dup_acks; /* and so many before it, for segments out of order */
+    uint32_t rcv_adv;     /* the right edge of the window as offered: it never goes back */
+    uint8_t rcv_wscale;   /* and of those we send: what we offer until the peer's SYN is in */
+    uint16_t rcv_mss;     /* largest segment the peer has sent, our own MSS at most */
+    bool fin_known;       /* a FIN was accepted: */
+    bool fin_received;    /* and everything before it is in */
+    uint32_t fin_seq;     /* its number */
+    uint32_t ack_debt;    /* bytes taken since the last ACK */
+    uint32_t ts_recent;   /* TS.Recent: to be echoed */
+    int64_t ts_recent_at; /* since when */
+    uint32_t last_ack_sent;
+    struct sack report; /* with SACK: of what came out of order */
+    bool ack_now;       /* an ACK is owed */
+    unsigned dup_acks;  /* and so many before it, for segments out of order */
     struct recvbuf recv;
 
     struct {
@@ -96,7 +108,7 @@ struct tcp {
     struct limiter refusals;   /* RSTs of unacceptable ACKs while opening */
 
     uint64_t segs_in, segs_out, bytes_received, bytes_acked;
-    uint64_t retransmits, out_of_order, challenge_acks;
+    uint64_t retransmits, out_of_order, challenge_acks, paws, dsacks;
 };
 
 /* The number expected next from the peer. */
@@ -109,6 +121,31 @@ static inline uint32_t tcb_rcv_nxt(const struct tcp *tcp)
 static inline uint32_t tcb_rcv_wnd(const struct tcp *tcp)
 {
     return seq_beyond(tcp->rcv_adv, tcb_rcv_nxt(tcp));
+}
+
+/* SEG.WND in bytes: a window in a SYN is never scaled (RFC 7323 2.2). */
+static inline uint32_t tcb_window_of(const struct tcp *tcp, const struct segment *s)
+{
+    return s->flags & TCP_SYN ? s->window : (uint32_t)s->window << tcp->snd_wscale;
+}
+
+/* The largest window that we can offer. */
+static inline uint32_t tcb_window_max(const struct tcp *tcp)
+{
+    uint32_t most = WINDOW_MAX << tcp->rcv_wscale;
+    return tcp->recv.limit < most ? tcp->recv.limit : most;
+}
+
+/* What the options take from every segment with data (RFC 9293 MUST-16). */
+static inline uint32_t tcb_overhead(const struct tcp *tcp)
+{
+    return tcp->timestamps ? 12 : 0;
+}
+
+/* TSval: a clock of milliseconds (RFC 7323 5.4). */
+static inline uint32_t tcb_timestamp(const struct tcp *tcp, int64_t now)
+{
+    return tcp->config.ts_offset + (uint32_t)(now / NS_PER_MS);
 }
 
 /* The number after everything the application wants sent, FIN included. */

@@ -77,6 +77,12 @@ struct tcp *tcp_new(const struct tcp_config *config)
         tcb_disarm(tcp, (enum timer)i);
     sendbuf_init(&tcp->send, c->sndbuf, c->iss + 1);
     recvbuf_init(&tcp->recv, c->rcvbuf, 0);
+    if (c->wscale)
+        while (tcp->rcv_wscale < WSCALE_MAX && WINDOW_MAX << tcp->rcv_wscale < c->rcvbuf)
+            tcp->rcv_wscale++;
+    tcp->wscale = c->wscale;
+    tcp->timestamps = c->timestamps;
+    tcp->sack = c->sack;
     rto_init(&tcp->rto, c->initial_rto, c->min_rto, c->max_rto);
     tcp->snd_mss = mss_default(c) < c->mss ? mss_default(c) : c->mss;
     tcp->rcv_mss = tcp->snd_mss;
@@ -156,11 +162,27 @@ void tcb_set_mss(struct tcp *tcp, uint16_t mss)
     congestion_mss(&tcp->congestion, mss);
 }
 
+/* What both sides have offered holds; the rest is as if nobody had (RFC 7323 1.3). */
+static void agree(struct tcp *tcp, const struct segment_options *o, int64_t now)
+{
+    tcp->wscale = tcp->config.wscale && o->has_wscale;
+    tcp->timestamps = tcp->config.timestamps && o->has_timestamp;
+    tcp->sack = tcp->config.sack && o->sack_permitted;
+    if (!tcp->wscale)
+        tcp->rcv_wscale = 0;
+    else
+        tcp->snd_wscale = o->wscale < WSCALE_MAX ? o->wscale : WSCALE_MAX;
+    tcp->ts_recent = o->tsval;
+    tcp->ts_recent_at = now;
+    tcp->heard = true;
+}
+
 void tcb_take_syn(struct tcp *tcp, const struct segment *syn, int64_t now)
 {
+    agree(tcp, &syn->options, now);
     tcp->irs = syn->seq;
     recvbuf_init(&tcp->recv, tcp->config.rcvbuf, syn->seq + 1);
-    tcp->rcv_adv = tcb_window_edge(tcp);
+    tcp->rcv_adv = tcp->recv.next + (tcp->recv.limit < WINDOW_MAX ? tcp->recv.limit : WINDOW_MAX);
     tcp->snd_wnd = tcp->max_snd_wnd = syn->window;
     tcp->snd_wl1 = syn->seq;
     tcp->snd_wl2 = syn->flags & TCP_ACK ? syn->ack : tcp->iss;
@@ -168,14 +190,15 @@ void tcb_take_syn(struct tcp *tcp, const struct segment *syn, int64_t now)
     uint32_t mss = mss_default(&tcp->config);
     if (syn->options.has_mss && syn->options.mss)
         mss = syn->options.mss > MSS_FLOOR ? syn->options.mss : MSS_FLOOR;
-    tcb_set_mss(tcp, (uint16_t)(mss < tcp->config.mss ? mss : tcp->config.mss));
+    mss = mss < tcp->config.mss ? mss : tcp->config.mss;
+    tcb_set_mss(tcp, (uint16_t)(mss - tcb_overhead(tcp)));
     tcb_take_text(tcp, syn, now);
 }
 
 uint32_t tcb_window_edge(const struct tcp *tcp)
 {
-    uint32_t space = tcp->recv.limit - tcp->recv.ready;
-    return tcp->recv.next + (space < WINDOW_MAX ? space : WINDOW_MAX);
+    uint32_t space = tcp->recv.limit - tcp->recv.ready, most = tcb_window_max(tcp);
+    return tcp->recv.next + (space < most ? space : most);
 }
 
 uint32_t tcb_window_step(const struct tcp *tcp)
@@ -233,8 +256,7 @@ size_t tcp_read(struct tcp *tcp, void *bytes, size_t length, int stop, int64_t n
     taken = recvbuf_read(&tcp->recv, bytes, taken, stop);
 
     /* A window that has become small is opened again at once; a large one with the next ACK. */
-    uint32_t most = tcp->recv.limit < WINDOW_MAX ? tcp->recv.limit : WINDOW_MAX;
-    if (taken && tcb_is_receiving(tcp) && tcb_rcv_wnd(tcp) <= most / 2 &&
+    if (taken && tcb_is_receiving(tcp) && tcb_rcv_wnd(tcp) <= tcb_window_max(tcp) / 2 &&
         seq_beyond(tcb_window_edge(tcp), tcp->rcv_adv) >= tcb_window_step(tcp)) {
         tcp->ack_now = true;
         tcp->dirty = true;
@@ -330,6 +352,11 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
         .rcv_wnd = tcb_rcv_wnd(tcp),
         .snd_mss = tcp->snd_mss,
         .rcv_mss = tcp->rcv_mss,
+        .snd_wscale = tcp->snd_wscale,
+        .rcv_wscale = tcp->heard ? tcp->rcv_wscale : 0,
+        .wscale = tcp->heard && tcp->wscale,
+        .timestamps = tcp->heard && tcp->timestamps,
+        .sack = tcp->heard && tcp->sack,
         .cwnd = tcp->congestion.cwnd,
         .ssthresh = tcp->congestion.ssthresh,
         .rto = tcp->rto.value,
@@ -343,6 +370,9 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
         .out_of_order = tcp->out_of_order,
         .overlaps = tcp->recv.overlaps,
         .challenge_acks = tcp->challenge_acks,
+        .paws = tcp->paws,
+        .dsacks = tcp->dsacks,
+        .sacked = scoreboard_bytes(&tcp->scoreboard, tcp->snd_nxt),
         .unsent = tcp->send.length - unacked,
         .unacked = unacked,
         .fin_acked = tcb_fin_acked(tcp),

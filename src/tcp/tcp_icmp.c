@@ -38,7 +38,7 @@ static uint32_t plateau_below(uint32_t mtu)
 bool tcp_path_mtu(struct tcp *tcp, uint32_t seq, uint32_t mtu, int64_t now)
 {
     bool ip6 = tcp->config.flow.local.kind == ADDR_IP6;
-    uint32_t headers = ip6 ? 60 : 40;
+    uint32_t headers = (ip6 ? 60 : 40) + tcb_overhead(tcp);
     uint32_t floor = ip6 ? PATH_MTU_FLOOR_IP6 : PATH_MTU_FLOOR_IP4;
 
     (void)now;

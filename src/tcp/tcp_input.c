@@ -7,6 +7,8 @@
 #define HALF_OPEN_DELAY                                                                            \
     (10 * NS_PER_MS) /* from our RST of a half-open connection to the next SYN */
 
+#define PAWS_IDLE (24 * 86400 * NS_PER_S) /* RFC 7323 5.5: TS.Recent is of no use after 24 days */
+
 static void owe_ack(struct tcp *tcp)
 {
     tcp->ack_now = true;
@@ -88,6 +90,25 @@ static void note_fin(struct tcp *tcp, uint32_t seq)
     tcp->fin_seq = seq;
 }
 
+/* What of [seq, end) is there already, for a peer that wants to know (RFC 2883). */
+static void note_twice(struct tcp *tcp, uint32_t seq, uint32_t end)
+{
+    const struct recvbuf *b = &tcp->recv;
+
+    if (!tcp->sack || !seq_lt(seq, end))
+        return;
+    if (seq_lt(seq, b->next)) {
+        sack_twice(&tcp->report, seq, seq_min(end, b->next));
+        return;
+    }
+    for (unsigned i = 0; i < b->ranges; i++)
+        if (seq_lt(seq, b->range[i].right) && seq_lt(b->range[i].left, end)) {
+            sack_twice(&tcp->report, seq_max(seq, b->range[i].left),
+                       seq_min(end, b->range[i].right));
+            return;
+        }
+}
+
 void tcb_take_text(struct tcp *tcp, const struct segment *s, int64_t now)
 {
     uint32_t seq = s->seq + (s->flags & TCP_SYN ? 1U : 0U);
@@ -109,6 +130,7 @@ void tcb_take_text(struct tcp *tcp, const struct segment *s, int64_t now)
         end = seq_min(end, tcp->fin_seq);
 
     uint32_t before = tcp->recv.next;
+    note_twice(tcp, seq, end);
     bool holes = tcp->recv.ranges > 0;
     enum recvbuf_result result = RECVBUF_DROPPED;
     if (seq_lt(seq, end))
@@ -123,6 +145,8 @@ void tcb_take_text(struct tcp *tcp, const struct segment *s, int64_t now)
         owe_delayed_ack(tcp, tcp->recv.next - before, now);
     } else if (seq_gt(seq, tcp->recv.next)) {
         tcp->out_of_order += result == RECVBUF_OUT_OF_ORDER;
+        if (result == RECVBUF_OUT_OF_ORDER)
+            sack_kept(&tcp->report, seq);
         owe_duplicate_ack(tcp); /* RFC 5681 4.2: at once, and so is what fills a hole */
     } else {
         owe_ack(tcp);
@@ -142,13 +166,32 @@ static bool is_acceptable(const struct tcp *tcp, const struct segment *s)
     return window > 0 && seq_lt(s->seq, next + window) && seq_gt(s->seq + span, next);
 }
 
+/* PAWS (RFC 7323 5.3 R1): a segment older than the one whose timestamp is echoed is an old
+ * duplicate, unless that one is so old that the clock may have gone round. A segment that came
+ * without the option although it was agreed is taken, as Linux does: somebody on the way has
+ * removed it. */
+static bool is_outdated(const struct tcp *tcp, const struct segment *s, int64_t now)
+{
+    return tcp->timestamps && s->options.has_timestamp &&
+           seq_lt(s->options.tsval, tcp->ts_recent) && now - tcp->ts_recent_at < PAWS_IDLE;
+}
+
+/* R3: the timestamp to echo is that of the segment at the left edge of what was acknowledged. */
+static void note_timestamp(struct tcp *tcp, const struct segment *s, int64_t now)
+{
+    if (!tcp->timestamps || !s->options.has_timestamp || seq_gt(s->seq, tcp->last_ack_sent))
+        return;
+    tcp->ts_recent = s->options.tsval;
+    tcp->ts_recent_at = now;
+}
+
 /* SND.WND follows the newest segment only (RFC 9293 3.10.7.4: WL1 and WL2). */
 static void take_window(struct tcp *tcp, const struct segment *s, int64_t now)
 {
     if (!seq_lt(tcp->snd_wl1, s->seq) && !(tcp->snd_wl1 == s->seq && seq_le(tcp->snd_wl2, s->ack)))
         return;
     bool opens = tcp->snd_wnd == 0 && s->window > 0;
-    tcp->snd_wnd = s->window;
+    tcp->snd_wnd = tcb_window_of(tcp, s);
     tcp->snd_wl1 = s->seq;
     tcp->snd_wl2 = s->ack;
     if (tcp->snd_wnd > tcp->max_snd_wnd)
@@ -165,7 +208,7 @@ static void take_window(struct tcp *tcp, const struct segment *s, int64_t now)
 
 static void enter_established(struct tcp *tcp, const struct segment *s, int64_t now)
 {
-    tcp->snd_wnd = tcp->max_snd_wnd = s->window;
+    tcp->snd_wnd = tcp->max_snd_wnd = tcb_window_of(tcp, s);
     tcp->snd_wl1 = s->seq;
     tcp->snd_wl2 = s->ack;
     rto_acked(&tcp->rto, tcp->iss + 1, now);
@@ -263,13 +306,41 @@ static bool input_syn_again(struct tcp *tcp, const struct segment *s, int64_t no
     return false;
 }
 
-/* New data is acknowledged. */
-static void input_new_ack(struct tcp *tcp, uint32_t ack, int64_t now)
+/* SACK blocks: those that lie within what is outstanding count. Returns whether any is news. */
+static bool take_sack(struct tcp *tcp, const struct segment_options *o, uint32_t ack)
 {
+    bool news = false;
+
+    for (unsigned i = 0; tcp->sack && i < o->sacks; i++) {
+        uint32_t left = o->sack[i].left, right = o->sack[i].right;
+        if (seq_lt(left, right) && seq_gt(left, ack) && seq_le(right, tcp->snd_nxt))
+            news |= scoreboard_add(&tcp->scoreboard, left, right);
+        else if (i == 0 && seq_lt(left, right) && seq_le(right, ack))
+            tcp->dsacks++; /* RFC 2883: something of ours came twice */
+    }
+    return news;
+}
+
+/* A timestamp that comes back may be of a retransmission: all that is known when none is timed. */
+static void take_echo(struct tcp *tcp, const struct segment_options *o, int64_t now)
+{
+    if (!tcp->timestamps || !o->has_timestamp || tcp->rto.timing)
+        return;
+    uint32_t ms = tcb_timestamp(tcp, now) - o->tsecr;
+    if (ms <= (uint64_t)(now - tcp->opened) / NS_PER_MS)
+        rto_echoed(&tcp->rto, (int64_t)ms * NS_PER_MS);
+}
+
+/* New data is acknowledged. */
+static void input_new_ack(struct tcp *tcp, const struct segment *s, int64_t now)
+{
+    uint32_t ack = s->ack;
     uint32_t bytes = ack - tcp->snd_una;
     uint32_t data = seq_min(ack, sendbuf_end(&tcp->send)) - tcp->send.seq;
 
+    take_echo(tcp, &s->options, now);
     rto_acked(&tcp->rto, ack, now);
+    scoreboard_acked(&tcp->scoreboard, ack);
     sendbuf_drop(&tcp->send, data);
     tcp->bytes_acked += data;
     tcp->snd_una = ack;
@@ -318,11 +389,12 @@ static bool input_ack(struct tcp *tcp, const struct segment *s, int64_t now)
         tcp->waited = now; /* a window may stay closed for as long as the peer answers probes */
 
     /* RFC 5681 2: a duplicate ACK has no data and changes nothing. */
-    bool duplicate = s->ack == tcp->snd_una && tcb_flight(tcp) && segment_span(s) == 0 &&
-                     s->window == tcp->snd_wnd && s->window > 0;
+    bool duplicate = tcb_flight(tcp) && segment_span(s) == 0 &&
+                     tcb_window_of(tcp, s) == tcp->snd_wnd && s->window > 0;
+    bool news = take_sack(tcp, &s->options, s->ack);
     if (s->ack != tcp->snd_una)
-        input_new_ack(tcp, s->ack, now);
-    else if (duplicate)
+        input_new_ack(tcp, s, now);
+    else if (tcp->sack ? news : duplicate) /* RFC 6675 2: what counts is what it says */
         recovery_duplicate(tcp, now);
     if (tcp->state != TCPS_CLOSED)
         take_window(tcp, s, now);
@@ -348,9 +420,16 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
         trimmed = *s;
         trimmed.seq++;
         trimmed.flags &= (uint16_t)~TCP_SYN;
+        trimmed.window =
+            (uint16_t)(s->window >> tcp->snd_wscale); /* as a SYN's it was not scaled */
         s = &trimmed;
     }
 
+    if (is_outdated(tcp, s, now)) {
+        tcp->paws++;
+        owe_answer(tcp, now);
+        return;
+    }
     if (!is_acceptable(tcp, s)) {
         uint32_t end = s->seq + segment_span(s);
         if (tcp->state == TCPS_TIME_WAIT && s->flags & TCP_FIN && end == tcb_rcv_nxt(tcp))
@@ -359,10 +438,12 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
          * with closed windows would wait for each other (RFC 9293 3.10.7.4). */
         if (tcb_rcv_wnd(tcp) == 0 && s->seq == tcb_rcv_nxt(tcp) && s->flags & TCP_ACK)
             input_ack(tcp, s, now);
+        note_twice(tcp, s->seq, s->seq + (uint32_t)s->length);
         if (tcp->state != TCPS_CLOSED)
             owe_answer(tcp, now);
         return;
     }
+    note_timestamp(tcp, s, now);
     if (!(s->flags & TCP_ACK) || !input_ack(tcp, s, now))
         return;
     if (s == &trimmed)

@@ -6,16 +6,23 @@
 
 #define SWS_OVERRIDE (200 * NS_PER_MS) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s */
 
-/* The right edge of the window moves only in steps that are worth a segment to the peer. */
+/* The right edge of the window moves only in steps that are worth a segment to the peer. A scaled
+ * window is rounded up, so that the edge does not shrink, as long as the buffer has room for that;
+ * else down, which moves the edge by less than one unit (RFC 7323 2.4), and what was offered once
+ * is still taken. */
 static uint16_t window_offer(struct tcp *tcp)
 {
-    uint32_t edge = tcb_window_edge(tcp);
+    uint32_t edge = tcb_window_edge(tcp), next = tcb_rcv_nxt(tcp);
     if (seq_beyond(edge, tcp->rcv_adv) >= tcb_window_step(tcp))
         tcp->rcv_adv = edge;
-    return (uint16_t)tcb_rcv_wnd(tcp);
+    uint32_t unit = 1U << tcp->rcv_wscale;
+    uint32_t up = (tcb_rcv_wnd(tcp) + unit - 1) & ~(unit - 1);
+    if (up <= seq_beyond(edge, next))
+        tcp->rcv_adv = next + up;
+    return (uint16_t)(tcb_rcv_wnd(tcp) >> tcp->rcv_wscale);
 }
 
-static void begin(struct tcp *tcp, struct segment *out, uint32_t seq, uint16_t flags)
+static void begin(struct tcp *tcp, struct segment *out, uint32_t seq, uint16_t flags, int64_t now)
 {
     const struct flow *flow = &tcp->config.flow;
 
@@ -31,12 +38,19 @@ static void begin(struct tcp *tcp, struct segment *out, uint32_t seq, uint16_t f
         .id = ++tcp->id ? tcp->id : ++tcp->id, /* raw sockets replace an ID of 0 */
     };
     tcp->segs_out++;
+    if (tcp->timestamps && (tcp->heard || flags & TCP_SYN)) {
+        out->options.has_timestamp = true;
+        out->options.tsval = tcb_timestamp(tcp, now);
+        out->options.tsecr = tcp->ts_recent;
+    }
     if (!(flags & TCP_ACK))
         return;
     out->ack = tcb_rcv_nxt(tcp);
     if (flags & TCP_RST)
         return;
-    out->window = flags & TCP_SYN ? (uint16_t)tcb_rcv_wnd(tcp) : window_offer(tcp);
+    tcp->last_ack_sent = out->ack;
+    uint32_t window = tcb_rcv_wnd(tcp) < WINDOW_MAX ? tcb_rcv_wnd(tcp) : WINDOW_MAX;
+    out->window = flags & TCP_SYN ? (uint16_t)window : window_offer(tcp);
     tcp->ack_now = false;
     tcp->ack_debt = 0;
     tcb_disarm(tcp, TIMER_ACK);
@@ -93,12 +107,12 @@ static void serve_timers(struct tcp *tcp, int64_t now)
         serve_retransmission(tcp, now);
 }
 
-static bool output_rst(struct tcp *tcp, struct segment *out)
+static bool output_rst(struct tcp *tcp, struct segment *out, int64_t now)
 {
     if (!tcp->rst.pending)
         return false;
     tcp->rst.pending = false;
-    begin(tcp, out, tcp->rst.seq, tcp->rst.with_ack ? TCP_RST | TCP_ACK : TCP_RST);
+    begin(tcp, out, tcp->rst.seq, tcp->rst.with_ack ? TCP_RST | TCP_ACK : TCP_RST, now);
     return true;
 }
 
@@ -108,11 +122,14 @@ static bool output_syn(struct tcp *tcp, struct segment *out, int64_t now)
     if ((!active && tcp->state != TCPS_SYN_RECEIVED) || tcp->cursor != tcp->iss)
         return false;
 
-    begin(tcp, out, tcp->iss, active ? TCP_SYN : TCP_SYN | TCP_ACK);
+    begin(tcp, out, tcp->iss, active ? TCP_SYN : TCP_SYN | TCP_ACK, now);
     if (active)
         out->window = (uint16_t)(tcp->recv.limit < WINDOW_MAX ? tcp->recv.limit : WINDOW_MAX);
     out->options.has_mss = true;
     out->options.mss = tcp->config.mss;
+    out->options.sack_permitted = tcp->sack;
+    out->options.has_wscale = tcp->wscale;
+    out->options.wscale = tcp->rcv_wscale;
     if (tcp->snd_nxt == tcp->iss) {
         tcp->snd_nxt = tcp->iss + 1;
         rto_sent(&tcp->rto, tcp->snd_nxt, now);
@@ -132,7 +149,7 @@ static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint
     uint32_t end = seq + length + (fin ? 1U : 0U);
     bool last = length && seq + length == sendbuf_end(&tcp->send);
 
-    begin(tcp, out, seq, (uint16_t)(TCP_ACK | (last ? TCP_PSH : 0) | (fin ? TCP_FIN : 0)));
+    begin(tcp, out, seq, (uint16_t)(TCP_ACK | (last ? TCP_PSH : 0) | (fin ? TCP_FIN : 0)), now);
     out->length = length;
     out->payload = length ? sendbuf_at(&tcp->send, seq) : NULL;
 
@@ -148,10 +165,16 @@ static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint
     tcp->last_sent = now;
 }
 
-/* What a segment that begins at `seq` may hold when `room` numbers are allowed. */
+/* What a segment that begins at `seq` may hold when `room` numbers are allowed. It ends where the
+ * peer holds what follows. */
 static uint32_t text_length(const struct tcp *tcp, uint32_t seq, uint32_t room, bool *fin)
 {
-    uint32_t length = seq_beyond(sendbuf_end(&tcp->send), seq);
+    uint32_t length = seq_beyond(sendbuf_end(&tcp->send), seq), end;
+
+    if (tcp->scoreboard.ranges) {
+        scoreboard_hole(&tcp->scoreboard, seq, seq + room, &end);
+        room = end - seq < room ? end - seq : room;
+    }
 
     if (length > tcp->snd_mss)
         length = tcp->snd_mss;
@@ -209,6 +232,18 @@ static bool worth_sending(const struct tcp *tcp, uint32_t length, bool fin)
     return (idle || !tcp->config.nagle) && (all || length >= tcp->max_snd_wnd / 2);
 }
 
+/* Fast retransmission: one segment of what is outstanding. */
+static bool output_again(struct tcp *tcp, struct segment *out, uint32_t seq, int64_t now)
+{
+    bool fin;
+    uint32_t edge = seq_min(tcp->snd_una + tcp->snd_wnd, tcp->snd_nxt);
+    uint32_t length = text_length(tcp, seq, seq_beyond(edge, seq), &fin);
+    output_text(tcp, out, seq, length, fin, now);
+    recovery_resent(tcp, seq, seq + length + (fin ? 1U : 0U));
+    arm_retransmission(tcp, now);
+    return true;
+}
+
 static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
 {
     if (!tcb_is_open(tcp))
@@ -216,22 +251,25 @@ static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
     if (tcp->snd_wnd == 0)
         return output_probe(tcp, out, now);
 
-    uint32_t edge = tcp->snd_una + tcp->snd_wnd;
+    uint32_t edge = tcp->snd_una + tcp->snd_wnd, hole;
     bool fin;
     if (tcp->resend_first) {
         tcp->resend_first = false;
-        uint32_t room = seq_min(edge, tcp->snd_nxt) - tcp->snd_una;
-        uint32_t length = text_length(tcp, tcp->snd_una, room, &fin);
-        output_text(tcp, out, tcp->snd_una, length, fin, now);
-        arm_retransmission(tcp, now);
-        return true;
+        return output_again(tcp, out, tcp->snd_una, now);
     }
+    if (recovery_hole(tcp, &hole, false) && recovery_room(tcp) >= tcp->snd_mss &&
+        seq_lt(hole, edge))
+        return output_again(tcp, out, hole, now);
 
+    if (seq_lt(tcp->cursor, tcp->snd_nxt)) /* what is held already is not sent again */
+        tcp->cursor = seq_min(scoreboard_hole(&tcp->scoreboard, tcp->cursor, tcp->snd_nxt, &hole),
+                              tcp->snd_nxt);
     bool again = seq_lt(tcp->cursor, tcp->snd_nxt);
     uint32_t length = text_length(tcp, tcp->cursor, seq_beyond(edge, tcp->cursor), &fin);
     if (length == 0 && !fin) {
         tcp->override = false;
-        return false;
+        return recovery_hole(tcp, &hole, true) && recovery_room(tcp) >= tcp->snd_mss &&
+               seq_lt(hole, edge) && output_again(tcp, out, hole, now);
     }
     if (!again && !worth_sending(tcp, length, fin)) {
         /* With nothing outstanding no ACK will come to change this; time must. */
@@ -254,25 +292,27 @@ static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
     return true;
 }
 
-static bool output_ack(struct tcp *tcp, struct segment *out)
+static bool output_ack(struct tcp *tcp, struct segment *out, int64_t now)
 {
-    begin(tcp, out, tcb_bare_seq(tcp), TCP_ACK);
+    begin(tcp, out, tcb_bare_seq(tcp), TCP_ACK, now);
+    if (tcp->sack && sack_is_due(&tcp->report, &tcp->recv))
+        sack_report(&tcp->report, &tcp->recv, tcp->timestamps ? 3 : 4, &out->options);
     return true;
 }
 
 bool tcp_output(struct tcp *tcp, struct segment *out, int64_t now)
 {
     serve_timers(tcp, now);
-    if (output_rst(tcp, out) || output_syn(tcp, out, now))
+    if (output_rst(tcp, out, now) || output_syn(tcp, out, now))
         return true;
     if (tcp->dup_acks) {
         tcp->dup_acks--;
-        return output_ack(tcp, out);
+        return output_ack(tcp, out, now);
     }
     if (output_data(tcp, out, now))
         return true;
     if (tcp->ack_now)
-        return output_ack(tcp, out);
+        return output_ack(tcp, out, now);
     tcp->dirty = false;
     return false;
 }

@@ -5,10 +5,11 @@
  *     expect(t, ". 1 ack 66");                            one ACK, and nothing else
  *
  * Segments are written in tcpdump's words with relative numbers: flags, the sequence number (or
- * first:end with data), then any of "ack N", "win N", "mss N", "urg N", "xor N" (spoils the data).
- * Sent segments are printed the same way, without the window, which tests read from t->last. The
- * byte at every position of either stream is known, so data is checked wherever it shows. After
- * every call the invariants are checked. */
+ * first:end with data), then any of "ack N", "win N", "mss N", "urg N", "xor N" (spoils the data),
+ * "sackOK", "ts VAL ECR", "wscale N", "sack FIRST:END". Sent segments are printed the same way,
+ * without the window, which tests read from t->last; their TSval is in milliseconds since the
+ * beginning. The byte at every position of either stream is known, so data is checked wherever it
+ * shows. After every call the invariants are checked. */
 #ifndef TCPLUA_TESTS_TCP_CONVERSATION_H
 #define TCPLUA_TESTS_TCP_CONVERSATION_H
 
@@ -24,6 +25,8 @@
 
 #define MS NS_PER_MS
 #define S  NS_PER_S
+
+#define BEGIN (1000 * S) /* on the engine's clock */
 
 struct talk {
     struct tcp *tcp;
@@ -69,7 +72,7 @@ static inline struct talk *talk_new(void)
         .rcvbuf = 10000,
     };
     t->irs = 0x7ffffff0; /* theirs pass 2^31 */
-    t->now = 1000 * S;
+    t->now = BEGIN;
     return t;
 }
 
@@ -126,6 +129,12 @@ static inline uint16_t talk_flags(const char *text)
     return (uint16_t)flags;
 }
 
+/* Our TSval that many milliseconds after the beginning. */
+static inline uint32_t talk_timestamp(const struct talk *t, int64_t ms)
+{
+    return t->config.ts_offset + (uint32_t)(BEGIN / MS + ms);
+}
+
 /* Reads the notation above; the payload lies in t->bytes. */
 static inline struct segment talk_parse(struct talk *t, const char *text)
 {
@@ -146,6 +155,10 @@ static inline struct segment talk_parse(struct talk *t, const char *text)
         s.length = (size_t)(strtoll(end + 1, NULL, 10) - seq);
     while (*talk_word(&text, word)) {
         char value[24];
+        if (!strcmp(word, "sackOK")) {
+            s.options.sack_permitted = true;
+            continue;
+        }
         int64_t n = strtoll(talk_word(&text, value), NULL, 10);
         if (!strcmp(word, "ack")) {
             s.ack = t->config.iss + (uint32_t)n;
@@ -156,6 +169,17 @@ static inline struct segment talk_parse(struct talk *t, const char *text)
             s.options.mss = (uint16_t)n;
         } else if (!strcmp(word, "urg")) {
             s.urgent = (uint16_t)n;
+        } else if (!strcmp(word, "wscale")) {
+            s.options.has_wscale = true;
+            s.options.wscale = (uint8_t)n;
+        } else if (!strcmp(word, "ts")) {
+            s.options.has_timestamp = true;
+            s.options.tsval = (uint32_t)n;
+            s.options.tsecr = talk_timestamp(t, strtoll(talk_word(&text, value), NULL, 10));
+        } else if (!strcmp(word, "sack")) {
+            s.options.sack[s.options.sacks].left = t->config.iss + (uint32_t)n;
+            s.options.sack[s.options.sacks++].right =
+                t->config.iss + (uint32_t)strtoll(strchr(value, ':') + 1, NULL, 10);
         } else if (!strcmp(word, "xor")) {
             spoil = (uint8_t)n;
         } else {
@@ -197,6 +221,16 @@ static inline int talk_format(const struct talk *t, const struct segment *s, cha
         n += snprintf(text + n, size - (size_t)n, " ack %u", s->ack - t->irs);
     if (s->options.has_mss)
         n += snprintf(text + n, size - (size_t)n, " mss %u", s->options.mss);
+    if (s->options.sack_permitted)
+        n += snprintf(text + n, size - (size_t)n, " sackOK");
+    if (s->options.has_timestamp)
+        n += snprintf(text + n, size - (size_t)n, " ts %u %u",
+                      s->options.tsval - talk_timestamp(t, 0), s->options.tsecr);
+    if (s->options.has_wscale)
+        n += snprintf(text + n, size - (size_t)n, " wscale %u", s->options.wscale);
+    for (unsigned i = 0; i < s->options.sacks; i++)
+        n += snprintf(text + n, size - (size_t)n, " sack %u:%u", s->options.sack[i].left - t->irs,
+                      s->options.sack[i].right - t->irs);
     return n + snprintf(text + n, size - (size_t)n, "\n");
 }
 

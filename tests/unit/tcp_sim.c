@@ -395,7 +395,7 @@ static struct plan plan_plain(void)
     return plan;
 }
 
-static const uint32_t buffers[] = {1000, 2048, 5000, 16384, 65535, 65535, 200000};
+static const uint32_t buffers[] = {1000, 2048, 5000, 16384, 65535, 65535, 200000, 1000000};
 static const unsigned losses[] = {0, 0, 1, 10, 20, 50, 100, 200, 300};
 static const uint16_t sizes[] = {64, 100, 536, 1000, 1460, 1460, 8960};
 
@@ -432,6 +432,10 @@ static struct plan plan_from(uint64_t seed)
         c->nagle = draw_below(&random, 2);
         if (draw_below(&random, 2))
             c->delayed_ack = 40 * NS_PER_MS;
+        c->wscale = draw_below(&random, 4);
+        c->timestamps = draw_below(&random, 4);
+        c->sack = draw_below(&random, 4);
+        c->ts_offset = UINT32_MAX - (uint32_t)draw_below(&random, 20000); /* wraps on the way */
         plan.side[side].total = draw_below(&random, most);
         if (c->mss < 500)
             plan.side[side].total /= 10;
