@@ -162,20 +162,41 @@ static void send_failed(struct endpoint *endpoint, const struct error *why)
     }
 }
 
+/* The interface carries less than it did when the connection began: what could not leave goes in
+ * smaller pieces, as it does after an ICMP error of a router. False if they are small already. */
+static bool shrink(struct endpoint *endpoint, uint32_t seq, size_t length, int64_t now)
+{
+    struct tcp_info before, after;
+    struct addr hop;
+    uint32_t mtu;
+    if (!stack_hop(endpoint->stack, &tcp_flow(endpoint->tcp)->remote, &hop, &mtu, NULL, NULL) ||
+        mtu >= length)
+        mtu = 0; /* it does not say */
+    tcp_info(endpoint->tcp, &before);
+    tcp_path_mtu(endpoint->tcp, seq, mtu, now);
+    tcp_info(endpoint->tcp, &after);
+    return after.snd_mss < before.snd_mss;
+}
+
 static void send_all(struct endpoint *endpoint, int64_t now)
 {
     struct stack *stack = endpoint->stack;
     struct segment segment;
     struct error err;
-    bool failed = false;
+    uint32_t seq = 0;
+    size_t unsent = 0; /* bytes of the datagram that the wire refused */
     while (tcp_output(endpoint->tcp, &segment, now)) {
         size_t length = segment_write(&segment, stack->frame + 14, sizeof stack->frame - 14);
-        if (length == 0 || failed)
-            continue;
-        if (!stack_transmit(stack, &endpoint->hop, length, now, &err))
-            failed = true; /* not said once a segment: one reason is enough */
+        if (length == 0 || unsent)
+            continue; /* one reason is enough, not one for each segment */
+        if (!stack_transmit(stack, &endpoint->hop, length, now, &err)) {
+            unsent = length;
+            seq = segment.seq;
+        }
     }
-    if (failed)
+    if (unsent && strcmp(err.code, "EMSGSIZE") == 0 && shrink(endpoint, seq, unsent, now))
+        endpoint_dirty(endpoint);
+    else if (unsent)
         send_failed(endpoint, &err);
 }
 

@@ -454,8 +454,10 @@ static void frame_input(struct stack *stack, const struct frame *frame, int64_t 
     if (frame->flags & (FRAME_VLAN | FRAME_NOT_MINE))
         return;
     if (stack->link->medium == LINK_ETHERNET) {
-        if (length < ETHER_HEADER)
+        if (length < ETHER_HEADER) {
+            stack->verdicts[SEGMENT_CUT]++;
             return;
+        }
         uint16_t type = get16(ip + 12);
         ip += ETHER_HEADER;
         length -= ETHER_HEADER;
@@ -468,6 +470,10 @@ static void frame_input(struct stack *stack, const struct frame *frame, int64_t 
                             frame->length, now) ||
             (type != 0x0800 && type != 0x86dd))
             return;
+        if (length > 0 && ip[0] >> 4 != (type == 0x0800 ? 4 : 6)) {
+            stack->verdicts[SEGMENT_BAD_IP]++; /* the type and the version disagree */
+            return;
+        }
     }
     if (frame->length < frame->original)
         stack->verdicts[SEGMENT_CUT]++;
