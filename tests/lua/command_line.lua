@@ -262,6 +262,8 @@ job("J10 the broadcast address", "127.0.0.1 255.255.255.255 80",
   { status = 2, out = false, err = "255.255.255.255" })
 job("F14 a link-local address without its zone", "::1 fe80::1 80",
   { status = 2, out = false, err = "%" })
+job("F15 an IPv4 address in an IPv6 one", "::1 ::ffff:192.0.2.1 80",
+  { status = 2, out = false, err = "192.0.2.1" })
 job("J27 too few arguments", "127.0.0.1 80", { status = 2, out = false, err = "usage:" })
 job("J27 too many arguments", "a b c d", { status = 2, out = false, err = "usage:" })
 

@@ -432,7 +432,7 @@ t.test("A15 a SYN-ACK from another MAC address is taken: the way back may be ano
   assert(client:join(1))
 end)
 
-t.test("Ethernet padding behind a short datagram is no data (scripting.md 2b 1)", function()
+t.test("E4 Ethernet padding behind a short datagram is no data (scripting.md 2b 1)", function()
   local far = ethernet()
   local client = connecting()
   asked(far)

@@ -43,7 +43,7 @@ local function none(why, list)
   t.equal(#left[1], #list + 1)
 end
 
-t.test("every size at every mtu, in any order", function()
+t.test("F1 every size at every mtu, in any order", function()
   for _, make in ipairs { udp4, udp6 } do
     for _, front in ipairs { false, p.eth(), p.eth() / p.vlan { vlan = 5 } } do
       for _, mtu in ipairs { 68, 100, 576, 1280, 1500 } do
@@ -102,7 +102,7 @@ t.test("IPv6 headers that every hop reads stay in front", function()
   one(shuffled(list), packet:bytes())
 end)
 
-t.test("overlaps spoil all of it; the same twice does not", function()
+t.test("F2 overlaps spoil all of it; the same twice does not", function()
   local list = udp4(100):fragment(68) -- 48, 48 and 12 bytes
   t.equal(#list, 3)
   one({ list[1], list[1], list[2], list[3], list[2], list[3] }, udp4(100):bytes())
@@ -117,7 +117,7 @@ t.test("overlaps spoil all of it; the same twice does not", function()
   none("fragments overlap at byte 8", { six[2], inside, six[1], six[3] })
 end)
 
-t.test("what is missing, cut, too long or behind the end", function()
+t.test("F4 what is missing, cut, too long or behind the end", function()
   local list = udp4(100):fragment(68)
   none("bytes 48 to 95 are missing", { list[3], list[1] })
   none("bytes 0 to 47 are missing", { list[3], list[2] })

@@ -644,7 +644,7 @@ t.test("B24 a long stream through a buffer of 64 KiB: every byte, and no memory"
   t.equal(conn:info().retransmits, 0, "retransmits")
 end)
 
-t.test("B: bytes behind the IP datagram (Ethernet padding) are no data (RFC 894)", function()
+t.test("E4 bytes behind the IP datagram (Ethernet padding) are no data (RFC 894)", function()
   t.sim_only()
   local s = peer.new()
   local wire = s.wire

@@ -44,9 +44,9 @@ job() { # NAME WHERE SRC DST PORT
 
 job "two hosts" far 192.168.56.2 192.168.56.1 8080
 job "two hosts, IPv6" far fd00:56::2 fd00:56::1 8080
-job "loopback" near 127.0.0.1 127.0.0.1 8080
-job "two addresses of loopback" near 127.0.0.2 127.0.0.1 8081
-job "loopback, IPv6" near ::1 ::1 8082
+job "G20 loopback" near 127.0.0.1 127.0.0.1 8080
+job "G20 two addresses of loopback" near 127.0.0.2 127.0.0.1 8081
+job "G20 loopback, IPv6" near ::1 ::1 8082
 job "two addresses of one host" near 192.168.56.2 192.168.56.3 8083
 job "one address of one host" near 192.168.56.2 192.168.56.2 8084
 job "from an address that nobody has" far 192.168.56.77 192.168.56.1 8081

@@ -304,7 +304,7 @@ static void assert_quiet(struct link *link)
     assert_false(polled.revents & POLLERR); /* nothing for a loop to spin on */
 }
 
-static void notices_the_end(void **state)
+static void g18_notices_the_end(void **state)
 {
     (void)state;
     struct link *link = open_link("down1", NULL);
@@ -337,7 +337,7 @@ static void notices_the_end(void **state)
     link_close(link);
 }
 
-static void knows_a_tun(void **state)
+static void g19_knows_a_tun(void **state)
 {
     (void)state;
     struct ifreq request = {.ifr_name = "tun7", .ifr_flags = IFF_TUN | IFF_NO_PI};
@@ -389,8 +389,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(talks_to_the_kernel), cmocka_unit_test(marks_what_is_not_for_us),
         cmocka_unit_test(narrows_to_ports),    cmocka_unit_test(takes_an_expression),
-        cmocka_unit_test(says_why_not),        cmocka_unit_test(notices_the_end),
-        cmocka_unit_test(knows_a_tun),
+        cmocka_unit_test(says_why_not),        cmocka_unit_test(g18_notices_the_end),
+        cmocka_unit_test(g19_knows_a_tun),
     };
     int refused = namespace_enter();
     if (refused)

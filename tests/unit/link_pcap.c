@@ -151,7 +151,7 @@ static void hears_loopback_once(void **state)
     link_close(pcap);
 }
 
-static void takes_the_cooked_header_off(void **state)
+static void g19_takes_the_cooked_header_off(void **state)
 {
     (void)state;
     struct link *raw = loopback(), *pcap = open_pcap("any", "ip proto 253", true, 0);
@@ -202,7 +202,7 @@ static void says_why_not(void **state)
     assert_fails("lo", "host www.example.com", "EINVAL", "not looked up");
 }
 
-static void notices_the_end(void **state)
+static void g18_notices_the_end(void **state)
 {
     (void)state;
     struct link *pcap = open_pcap("down1", NULL, true, 0);
@@ -224,8 +224,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hears_at_once),       cmocka_unit_test(hears_in_blocks),
-        cmocka_unit_test(hears_loopback_once), cmocka_unit_test(takes_the_cooked_header_off),
-        cmocka_unit_test(says_why_not),        cmocka_unit_test(notices_the_end),
+        cmocka_unit_test(hears_loopback_once), cmocka_unit_test(g19_takes_the_cooked_header_off),
+        cmocka_unit_test(says_why_not),        cmocka_unit_test(g18_notices_the_end),
     };
     int refused = namespace_enter();
     if (refused)

@@ -227,7 +227,7 @@ static void test_write_refuses(void **state)
 }
 
 /* Rows E1, E4: each shorter capture is refused, each longer one has padding that is left out. */
-static void test_capture_length(void **state)
+static void e1_e4_capture_length(void **state)
 {
     (void)state;
     uint8_t bytes[SEGMENT_HEADERS + 60] = {0};
@@ -248,7 +248,7 @@ static void test_capture_length(void **state)
 }
 
 /* Rows E2, E3, E5, E6, F10. */
-static void test_ip_header_lies(void **state)
+static void e2_e3_e5_e6_f10_ip_header_lies(void **state)
 {
     (void)state;
     uint8_t good[SEGMENT_HEADERS + 5], bytes[sizeof good];
@@ -306,7 +306,7 @@ static void test_ip_header_lies(void **state)
 }
 
 /* Rows F1, F3: offset and MF make a fragment; DF and the reserved bit do not. */
-static void test_ip4_fragments(void **state)
+static void f1_f3_ip4_fragments(void **state)
 {
     (void)state;
     uint8_t bytes[SEGMENT_HEADERS + 5];
@@ -320,7 +320,7 @@ static void test_ip4_fragments(void **state)
 }
 
 /* Row F11: options of any content are stepped over. */
-static void test_ip4_options(void **state)
+static void f11_ip4_options(void **state)
 {
     (void)state;
     uint8_t tcp[SEGMENT_HEADERS + 5], bytes[60 + sizeof tcp];
@@ -359,7 +359,7 @@ static size_t insert(uint8_t *out, const uint8_t *datagram, size_t length, const
 }
 
 /* Rows F6 to F10. */
-static void test_ip6_extensions(void **state)
+static void f6_to_f10_ip6_extensions(void **state)
 {
     (void)state;
     static const uint8_t kinds[] = {0, 60, 43, 44};
@@ -422,7 +422,7 @@ static void test_ip6_extensions(void **state)
 }
 
 /* Row E7. */
-static void test_data_offset(void **state)
+static void e7_data_offset(void **state)
 {
     (void)state;
     for (int ip6 = 0; ip6 < 2; ip6++)
@@ -446,7 +446,7 @@ static void test_data_offset(void **state)
 }
 
 /* Row E8: right, partial, and everything else. */
-static void test_checksum_rule(void **state)
+static void e8_checksum_rule(void **state)
 {
     (void)state;
     for (int ip6 = 0; ip6 < 2; ip6++) {
@@ -473,7 +473,7 @@ static void test_checksum_rule(void **state)
 }
 
 /* Rows E17, E18 and the addresses nobody answers. */
-static void test_ends(void **state)
+static void e17_e18_ends(void **state)
 {
     (void)state;
     static const struct {
@@ -530,7 +530,7 @@ static void read_with_options(struct segment *s, const uint8_t *options, size_t 
 
 /* Row E9: each kind with each length, in options of each size from 4 to 40, ending in a window
  * scale that is only seen if the walk got there in step. */
-static void test_every_option_pair(void **state)
+static void e9_every_option_pair(void **state)
 {
     (void)state;
     for (unsigned kind = 0; kind < 256; kind++)
@@ -566,7 +566,7 @@ static void test_every_option_pair(void **state)
 }
 
 /* Rows E10, E11, E14, and the contract: the first well-formed one counts. */
-static void test_option_rules(void **state)
+static void e10_e11_e14_option_rules(void **state)
 {
     (void)state;
     struct segment s;
@@ -599,7 +599,7 @@ static void test_option_rules(void **state)
 }
 
 /* Row E19: noise, and noise on a good datagram. Nothing to see here but the sanitizers. */
-static void test_noise(void **state)
+static void e19_noise(void **state)
 {
     (void)state;
     uint32_t random = 12345;
@@ -632,13 +632,20 @@ static void test_verdict_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syn_bytes),      cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_write_refuses),  cmocka_unit_test(test_capture_length),
-        cmocka_unit_test(test_ip_header_lies), cmocka_unit_test(test_ip4_fragments),
-        cmocka_unit_test(test_ip4_options),    cmocka_unit_test(test_ip6_extensions),
-        cmocka_unit_test(test_data_offset),    cmocka_unit_test(test_checksum_rule),
-        cmocka_unit_test(test_ends),           cmocka_unit_test(test_every_option_pair),
-        cmocka_unit_test(test_option_rules),   cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_syn_bytes),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_write_refuses),
+        cmocka_unit_test(e1_e4_capture_length),
+        cmocka_unit_test(e2_e3_e5_e6_f10_ip_header_lies),
+        cmocka_unit_test(f1_f3_ip4_fragments),
+        cmocka_unit_test(f11_ip4_options),
+        cmocka_unit_test(f6_to_f10_ip6_extensions),
+        cmocka_unit_test(e7_data_offset),
+        cmocka_unit_test(e8_checksum_rule),
+        cmocka_unit_test(e17_e18_ends),
+        cmocka_unit_test(e9_every_option_pair),
+        cmocka_unit_test(e10_e11_e14_option_rules),
+        cmocka_unit_test(e19_noise),
         cmocka_unit_test(test_verdict_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

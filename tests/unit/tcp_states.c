@@ -59,7 +59,7 @@ static struct segment segment_of(const struct talk *t, uint16_t flags, uint32_t 
 }
 
 /* E15, E16. */
-static void e15_every_flag_in_every_state(void **state)
+static void e15_e16_every_flag_in_every_state(void **state)
 {
     (void)state;
     static const int seqs[] = {-1, 0, 1, 2, 9999, 10001, 70000};
@@ -184,7 +184,7 @@ static void random_segments_calls_and_times(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(e15_every_flag_in_every_state),
+        cmocka_unit_test(e15_e16_every_flag_in_every_state),
         cmocka_unit_test(random_segments_calls_and_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
