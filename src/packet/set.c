@@ -294,8 +294,9 @@ static size_t distance_of(const struct packet *p, const struct set_row *row, siz
         return 0;
     const struct field *src = proto_role(around->proto, ROLE_SRC);
     const struct field *dst = proto_role(around->proto, ROLE_DST);
-    const struct field *in = overlap(row->field, src) ? src : dst;
-    return overlap(row->field, in) ? row->at + row->size - around->offset - in->bit / 8U : 0;
+    return overlap(row->field, src) || overlap(row->field, dst)
+               ? row->at + row->size - around->offset /* in which addresses begin at even bytes */
+               : 0;
 }
 
 static void add_sum(struct set *set, const struct packet *p, size_t i, const struct field *f)
