@@ -81,13 +81,15 @@ static bool silence(struct guard *guard, sa_family_t family, unsigned ways, stru
                                tried);
 }
 
-static bool reserve(struct guard *guard, const struct addr *addr, uint16_t port, struct error *err)
+static bool reserve(struct guard *guard, int type, const struct addr *addr, uint16_t port,
+                    struct error *err)
 {
     char text[ADDR_TEXT];
     struct sockaddr_storage name;
     socklen_t length = sockaddr_from(&name, addr, port);
     addr_format(addr, text);
-    if (bind(guard->fd, (struct sockaddr *)&name, length) || listen(guard->fd, 1)) {
+    if (bind(guard->fd, (struct sockaddr *)&name, length) ||
+        (type == SOCK_STREAM && listen(guard->fd, 1))) {
         if (errno == EADDRNOTAVAIL)
             return fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "%s is not an address of this host",
                         text);
@@ -105,7 +107,8 @@ static bool reserve(struct guard *guard, const struct addr *addr, uint16_t port,
     return true;
 }
 
-struct guard *guard_open(const struct addr *addr, uint16_t port, unsigned ways, struct error *err)
+/* A socket for the address that is not bound yet. */
+static struct guard *open_socket(const struct addr *addr, int type, struct error *err)
 {
     sa_family_t family = addr->kind == ADDR_IP4 ? AF_INET : AF_INET6;
     struct guard *guard = calloc(1, sizeof *guard);
@@ -113,16 +116,39 @@ struct guard *guard_open(const struct addr *addr, uint16_t port, unsigned ways, 
         fail(err, ERROR_ENVIRONMENT, "ENOMEM", "no memory for a guard");
         return NULL;
     }
-    guard->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    guard->fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (guard->fd < 0) {
-        fail_errno(err, errno, "cannot open a TCP socket");
+        fail_errno(err, errno, "cannot open a %s socket", type == SOCK_STREAM ? "TCP" : "UDP");
         free(guard);
         return NULL;
     }
     int one = 1;
     if (family == AF_INET6)
         setsockopt(guard->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (!silence(guard, family, ways, err) || !reserve(guard, addr, port, err)) {
+    return guard;
+}
+
+struct guard *guard_open(const struct addr *addr, uint16_t port, unsigned ways, struct error *err)
+{
+    struct guard *guard = open_socket(addr, SOCK_STREAM, err);
+    if (guard && (!silence(guard, addr->kind == ADDR_IP4 ? AF_INET : AF_INET6, ways, err) ||
+                  !reserve(guard, SOCK_STREAM, addr, port, err))) {
+        guard_close(guard);
+        return NULL;
+    }
+    return guard;
+}
+
+struct guard *guard_open_udp(const struct addr *addr, uint16_t port, struct error *err)
+{
+    struct guard *guard = open_socket(addr, SOCK_DGRAM, err);
+    if (!guard)
+        return NULL;
+    /* Where filters are refused, what comes fills the smallest buffer and is dropped then. */
+    int least = 0;
+    if (drop_by_filter(guard->fd))
+        setsockopt(guard->fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
+    if (!reserve(guard, SOCK_DGRAM, addr, port, err)) {
         guard_close(guard);
         return NULL;
     }

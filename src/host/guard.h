@@ -26,8 +26,12 @@ struct guard;
  * (environment) when no way holds, listing what was tried. */
 struct guard *guard_open(const struct addr *addr, uint16_t port, unsigned ways, struct error *err);
 
+/* The same for UDP, where the kernel would answer a datagram for a port that nobody has with an
+ * ICMP error: a socket that is bound to the port, takes nothing and so reads nothing. */
+struct guard *guard_open_udp(const struct addr *addr, uint16_t port, struct error *err);
+
 uint16_t guard_port(const struct guard *guard);
-unsigned guard_ways(const struct guard *guard); /* those that hold */
+unsigned guard_ways(const struct guard *guard); /* those that hold; of TCP only */
 
 /* Frees the port. NULL is allowed. */
 void guard_close(struct guard *guard);

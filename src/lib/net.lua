@@ -122,6 +122,12 @@ function net.sniff(options)
   return list
 end
 
+--- Send, and take what answers: sr(packets [, options]) -> answered, unanswered, others, report;
+-- sr1(packet [, options]) -> answer, rtt, others; srp and srp1 send frames: tcplua.net.sr.
+for _, name in ipairs { "sr", "sr1", "srp", "srp1" } do
+  net[name] = function(what, options) return require "tcplua.net.sr"[name](what, options) end
+end
+
 --- A filter in libpcap's language, for packets from anywhere: filter:matches(packet).
 function net.filter(expression)
   return require "tcplua.capture".filter(expression)

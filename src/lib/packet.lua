@@ -57,9 +57,8 @@
 --                                bias =), "checksum", or "next", whose numbers are of the kind that
 --                                `next` of the protocol says. `over` has the numbers by which it is
 --                                known: ethertype, ip, icmp, icmp6, family, and tcp and udp ports;
---                                one or a list; `answers` = { "id" }: fields that a packet with this
---                                layer and its answer have equal
---     p.answers(answer, sent)    whether one packet answers another: tcplua.packet.answer has the rules
+--                                one or a list. answers = { "id" }: fields that an answer has equal
+--     p.answers(answer, sent)    whether it answers it: tcplua.packet.answer says when
 --     p.protocols(), p.fields(name)  what there is; p.help(), p.help(name) print it
 --     layer.field                a number, an address or flags as a string ("S."), options
 --     layer.payload              everything behind the header of this layer

@@ -122,6 +122,9 @@ struct link *link_open_packet(const char *iface, const char *filter, struct erro
 /* The same for sending only: nothing ever arrives, and the kernel has nothing to match for it. */
 struct link *link_open_sender(const char *iface, struct error *err);
 
+/* Keeps what this host sends from a packet socket's link. */
+bool link_packet_incoming(struct link *link, struct error *err);
+
 /* A capture by libpcap that is armed, filter included, when this returns. `immediate`: deliver each
  * frame at once, with a large buffer; else in blocks, up to 100 ms late. `snaplen` 0: 262144. On
  * the interface "any" it makes a LINK_IP link (and only IP comes in), elsewhere what the interface

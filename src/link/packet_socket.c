@@ -349,6 +349,14 @@ struct link *link_open_packet(const char *iface, const char *filter, struct erro
     return self ? &self->link : NULL;
 }
 
+bool link_packet_incoming(struct link *link, struct error *err)
+{
+    struct packet *self = (struct packet *)link;
+    int yes = 1;
+    return !setsockopt(self->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof yes) ||
+           fail_errno(err, errno, "cannot tell what comes in on an interface from what goes out");
+}
+
 struct link *link_open_sender(const char *iface, struct error *err)
 {
     struct packet *self = prepare(iface, err);

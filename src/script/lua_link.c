@@ -55,19 +55,28 @@ static const char *default_iface(lua_State *L)
     return options->iface[0] ? options->iface : options->lab;
 }
 
-/* open_link{iface=, filter=} -> link for whole frames | nil, error */
+/* open_link{iface=, filter=, incoming=, traced=} -> link for whole frames | nil, error; `incoming`:
+ * without what this host sends; `traced` = false: neither -v nor -w knows of it */
 static int core_open_link(lua_State *L)
 {
-    static const char *const names[] = {"iface", "filter", NULL};
+    static const char *const names[] = {"iface", "filter", "incoming", "traced", NULL};
     struct error err;
     lua_settop(L, 1);
     check_fields(L, 1, names);
     const char *iface = field_string(L, 1, "iface", default_iface(L));
     const char *filter = field_string(L, 1, "filter", NULL);
+    bool incoming = field_boolean(L, 1, "incoming", false);
+    bool traced = field_boolean(L, 1, "traced", true);
     check_host(L);
     struct linking *linking = push_closed(L);
     struct link *link = link_open_packet(iface, filter, &err);
-    return fill(L, linking, link ? network_wrap(the_network(L), link, &err) : NULL, &err);
+    if (link && incoming && !link_packet_incoming(link, &err)) {
+        link_close(link);
+        link = NULL;
+    }
+    if (link && traced)
+        link = network_wrap(the_network(L), link, &err);
+    return fill(L, linking, link, &err);
 }
 
 /* open_capture{iface=, filter=, immediate=, snaplen=} -> link that only receives | nil, error */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "host/lab.h"
 #include "stack/demux.h"
 #include "stack/icmp.h"
 
@@ -61,33 +62,38 @@ static bool chosen_iface(const char *name, struct iface *iface, struct error *er
     return true;
 }
 
-/* SRC is nobody's address here: the packet socket of the interface on the way to `dst`. */
+/* SRC is nobody's address here: the interface on the way to `dst`, unless there is one already. */
+static bool foreign_iface(struct network *network, const struct addr *src, const struct addr *dst,
+                          struct iface *iface, struct error *err)
+{
+    char text[ADDR_TEXT];
+    struct route route;
+    if (iface->index == 0 && !chosen_iface(network->options.lab, iface, err))
+        return false;
+    if (iface->index != 0)
+        return true;
+    addr_format(src, text);
+    if (!dst)
+        return fail(err, ERROR_USAGE, "EADDRNOTAVAIL",
+                    "%s is not an address of this host; name the interface it should appear on "
+                    "with -i",
+                    text);
+    if (!route_get(dst, NULL, 0, &route, err) || !iface_by_index(route.ifindex, iface, err))
+        return false;
+    if (route.local || iface->loopback)
+        return fail(err, ERROR_USAGE, "EADDRNOTAVAIL",
+                    "%s is not an address of this host, but the destination is: choose a source "
+                    "address of this host, or the interface with -i",
+                    text);
+    return true;
+}
+
+/* There the packet socket of that interface is the wire. */
 static struct stack *open_foreign(struct network *network, const struct addr *src,
                                   const struct addr *dst, struct iface *iface, struct error *err)
 {
-    char text[ADDR_TEXT];
-    addr_format(src, text);
-    if (iface->index == 0 && !chosen_iface(network->options.lab, iface, err))
+    if (!foreign_iface(network, src, dst, iface, err))
         return NULL;
-    if (iface->index == 0) {
-        struct route route;
-        if (!dst) {
-            fail(err, ERROR_USAGE, "EADDRNOTAVAIL",
-                 "%s is not an address of this host; name the interface it should appear on with "
-                 "-i",
-                 text);
-            return NULL;
-        }
-        if (!route_get(dst, NULL, 0, &route, err) || !iface_by_index(route.ifindex, iface, err))
-            return NULL;
-        if (route.local || iface->loopback) {
-            fail(err, ERROR_USAGE, "EADDRNOTAVAIL",
-                 "%s is not an address of this host, but the destination is: choose a source "
-                 "address of this host, or the interface with -i",
-                 text);
-            return NULL;
-        }
-    }
     struct stack *stack = add_stack(network, link_open_packet(iface->name, NULL, err), err);
     if (stack)
         stack->ifindex = iface->index;
@@ -134,6 +140,15 @@ struct stack *stack_for(struct network *network, const struct addr *src, const s
     return stack;
 }
 
+/* The lab's kernel end becomes ours. */
+static bool other_end(struct addr *src, struct error *err)
+{
+    bool ip4 = src->kind == ADDR_IP4;
+    struct addr kernel;
+    return addr_parse(&kernel, ip4 ? LAB_DST : LAB_DST6, "address", err) &&
+           (!addr_equal(src, &kernel) || addr_parse(src, ip4 ? LAB_SRC : LAB_SRC6, "source", err));
+}
+
 bool network_source(struct network *network, const struct addr *dst, struct addr *src,
                     struct error *err)
 {
@@ -146,7 +161,45 @@ bool network_source(struct network *network, const struct addr *dst, struct addr
     if (!route_get(dst, NULL, 0, &route, err))
         return false;
     *src = route.source;
-    return true;
+    return !network->options.lab[0] || network->options.iface[0] || other_end(src, err);
+}
+
+static bool port_taken(const struct stack *stack, uint16_t port)
+{
+    for (const struct listener *l = stack->listeners; l; l = l->next)
+        if (l->port == port)
+            return true;
+    for (const struct wire *w = stack->wires; w; w = w->next)
+        if (w->port == port)
+            return true;
+    for (size_t i = 0; i < STACK_BUCKETS; i++)
+        for (const struct endpoint *e = stack->buckets[i]; e; e = e->next)
+            if (tcp_flow(e->tcp)->lport == port)
+                return true;
+    return false;
+}
+
+bool network_claimed(const struct network *network, const struct addr *addr, uint16_t port)
+{
+    for (const struct stack *stack = network->stacks; stack; stack = stack->next)
+        if (addr_equal(&stack->local, addr) && port_taken(stack, port))
+            return true;
+    return false;
+}
+
+bool network_way(struct network *network, const struct addr *src, const struct addr *dst,
+                 struct iface *iface, bool *broadcast, struct error *err)
+{
+    struct route route;
+    *broadcast = false;
+    if (!chosen_iface(network->options.iface, iface, err))
+        return false;
+    if (!addr_is_local(src))
+        return foreign_iface(network, src, dst, iface, err);
+    if (!route_get(dst, src, iface->index, &route, err))
+        return false;
+    *broadcast = route.broadcast;
+    return iface_by_index(route.ifindex, iface, err);
 }
 
 static bool one_host(const char *what, const struct addr *addr, struct error *err)
@@ -228,21 +281,6 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
     if (route)
         *route = found;
     return true;
-}
-
-static bool port_taken(const struct stack *stack, uint16_t port)
-{
-    for (const struct listener *l = stack->listeners; l; l = l->next)
-        if (l->port == port)
-            return true;
-    for (const struct wire *w = stack->wires; w; w = w->next)
-        if (w->port == port)
-            return true;
-    for (size_t i = 0; i < STACK_BUCKETS; i++)
-        for (const struct endpoint *e = stack->buckets[i]; e; e = e->next)
-            if (tcp_flow(e->tcp)->lport == port)
-                return true;
-    return false;
 }
 
 /* A free port of the dynamic range, unpredictable (RFC 6056 3.3.1). */

@@ -62,9 +62,17 @@ struct stack *stack_attach(struct network *network, struct link *link, const str
                            struct error *err);
 
 /* The address that a connection to `dst` has when the script names none: the one stack's there is,
- * else what the routing table says. */
+ * else what the routing table says, and in the lab our end's address instead of the kernel's. */
 bool network_source(struct network *network, const struct addr *dst, struct addr *src,
                     struct error *err);
+
+/* Whether a connection, listener or wire of this network has the port of the address. */
+bool network_claimed(const struct network *network, const struct addr *addr, uint16_t port);
+
+/* The interface through which datagrams from `src` leave for `dst`, and through which the answers
+ * come; and whether `dst` is an interface's broadcast address. */
+bool network_way(struct network *network, const struct addr *src, const struct addr *dst,
+                 struct iface *iface, bool *broadcast, struct error *err);
 
 /* Whether a connection can be from `src` to `dst` (NULL: to anybody): one family, each the address
  * of one host. */
