@@ -23,6 +23,7 @@ local CLASSES <const> = { IN = 1, CH = 3, HS = 4, NONE = 254, ANY = 255 }
 local SECTIONS <const> = { { "questions", "qdcount" }, { "answers", "ancount" },
   { "authority", "nscount" }, { "additional", "arcount" } }
 local NAME_MAX <const> = 255 -- bytes on the wire
+local POINTERS_MAX <const> = 127 -- in one name: no name has more labels to stand in front of them
 
 local function inverse(of)
   local names = {}
@@ -48,9 +49,9 @@ local function escape(label)
 end
 
 -- The name at `at` of the message: its text and where what follows begins; nil if it is cut off,
--- longer than a name can be, or points anywhere but back: so it ends.
+-- longer than a name can be, or points anywhere but back, or too often: so it ends, and soon.
 local function read_name(message, at)
-  local labels, after, size, least = {}, nil, 1, at
+  local labels, after, size, least, pointers = {}, nil, 1, at, 0
   while true do
     local length = message:byte(at)
     if not length then return nil end
@@ -62,7 +63,8 @@ local function read_name(message, at)
       if not low then return nil end
       after = after or at + 2
       at = ((length & 0x3f) << 8 | low) + 1
-      if at >= least then return nil end
+      pointers = pointers + 1
+      if at >= least or pointers > POINTERS_MAX then return nil end
       least = at
     elseif length > 63 or at + length > #message then
       return nil
@@ -253,10 +255,11 @@ local function read_record(message, at, question)
   record.ttl, length, after = string.unpack(">I4I2", message, after)
   local to = after + length - 1
   if to > #message then return nil end
-  local reader = read[record.type]
-  if not reader or not reader(record, message, after, to) then
-    record.data = message:sub(after, to)
+  local reader, fields = read[record.type], {}
+  if not reader or not reader(fields, message, after, to) then
+    fields = { data = message:sub(after, to) }
   end
+  for key, value in pairs(fields) do record[key] = value end
   return record, to + 1
 end
 
