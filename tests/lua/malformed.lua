@@ -271,7 +271,7 @@ t.test("E13 a window scale of 15 to 255", function()
   for _, scale in ipairs { 15, 16, 127, 255 } do
     local info = info_with("\2\4\3\xe8\3\3" .. string.char(scale) .. "\1")
     t.equal(info.snd_mss, 1000, "MSS")
-    -- The engine asks for no scale, so none counts (RFC 7323 2.2).
+    -- Our SYN has asked for no scale, so none counts (RFC 7323 2.2).
     t.equal(info.snd_wnd, 65535, "window")
   end
 end)

@@ -70,12 +70,15 @@ t.test("names point back only, and end", function()
     t.equal(#read.answers, 0, (name:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
     t.equal(at, 12)
   end
-  -- a chain of pointers, each to the one before, ends at the first
+  -- a chain of pointers, each to the one before, ends at the first; one that is too long is none
   local chain = { "\1a\0" .. tail }
-  for i = 1, 500 do
+  for i = 1, 128 do
     chain[#chain + 1] = string.pack(">I2", 0xc000 | (i == 1 and 12 or 29 + (i - 2) * 16)) .. tail
   end
-  t.equal(first(table.concat(chain), 501).answers[501].name, "a.")
+  t.equal(first(table.concat(chain), 128).answers[128].name, "a.")
+  local cut, where = first(table.concat(chain), 129)
+  t.equal(#cut.answers, 128)
+  t.equal(where, 12 + 17 + 127 * 16)
   local read, at = first("\1a\0" .. tail, 65535)
   t.equal(#read.answers, 1)
   t.equal(at, 12 + 17)
@@ -86,6 +89,106 @@ t.test("names point back only, and end", function()
     end
     p.dns { qdcount = 3, ancount = 9, nscount = 9, arcount = 9, payload = table.concat(bytes) }
       :records()
+  end
+end)
+
+-- Runs f(...) and raises if it takes more than so many steps of the VM.
+local function bounded(steps, f, ...)
+  debug.sethook(function() error("it takes more than " .. steps .. " steps") end, "", steps)
+  local results = table.pack(pcall(f, ...))
+  debug.sethook()
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
+-- One to eight changes anywhere: other bytes, bytes that are missing, come twice, or point back.
+local function mutated(bytes)
+  for _ = 1, math.random(8) do
+    local at = math.random(0, #bytes)
+    local kind, rest = math.random(5), bytes:sub(at + 1)
+    if kind == 1 then rest = string.char(math.random(0, 255)) .. rest:sub(2) end
+    if kind == 2 then rest = rest:sub(math.random(8)) end
+    if kind == 3 then rest = rest:sub(1, math.random(16)) .. rest end
+    if kind == 4 then rest = string.pack(">I2", 0xc000 | math.random(0, at)) .. rest:sub(3) end
+    if kind == 5 and math.random(4) == 1 then rest = "" end
+    bytes = bytes:sub(1, at) .. rest
+  end
+  return bytes
+end
+
+local function same(a, b, path)
+  if type(a) ~= "table" then return t.equal(b, a, path) end
+  for k, v in pairs(a) do same(v, b[k], path .. "." .. k) end
+  for k in pairs(b) do t.equal(a[k] ~= nil, true, path .. "." .. k) end
+end
+
+t.test("messages that were changed at random are read to an end, and what was read is written",
+  function()
+    local records = {
+      { type = "A", address = "192.0.2.7" }, { type = "AAAA", address = "2001:db8::7" },
+      { type = "MX", preference = 10, target = "mail.example.com" },
+      { type = "SRV", priority = 1, weight = 2, port = 3, target = "host.example.com" },
+      { type = "SOA", mname = "ns.example.com", rname = "x.example.com", serial = 1 },
+      { type = "TXT", text = { "some", "text" } }, { type = "OPT", class = 1232, data = "" },
+    }
+    for _, record in ipairs(records) do record.name = "name.example.com" end
+    local seed = p.dns { id = 1, qr = 1, questions = { { name = "example.com" } },
+      answers = records, additional = { records[1] } }:bytes()
+    -- The same name by pointers.
+    local short = seed:gsub("\4name\7example\3com\0", "\4name\xc0\12")
+    local read = 0
+    for i = 1, 3000 do
+      local bytes = mutated(i % 2 == 0 and seed or short)
+      local packet = p.parse(bytes, "dns")
+      t.equal(packet:bytes(), bytes)
+      t.equal(tostring(packet):find "[^ -~]", nil)
+      if packet.dns and #packet.dns:raw() == 12 then
+        local result, stop = bounded(200000, packet.records, packet)
+        if not stop then
+          read = read + 1
+          same(result, p.dns(result):records(), "message")
+        end
+      end
+    end
+    t.within(read, 100, 2900, "messages without an early end")
+  end)
+
+t.test("a message of chained pointers costs no more than its length", function()
+  local chain, at = { "\0\0" }, 23 -- behind the header and the record around it
+  for i = 1, 8000 do
+    chain[i + 1] = string.pack(">I2", 0xc000 | at)
+    at = at + 2
+  end
+  local data = table.concat(chain)
+  local function record(name, rest) return name .. string.pack(">I2I2I4s2", 65280, 1, 0, rest) end
+  local last = record(string.pack(">I2", 0xc000 | at - 2), "")
+  local message = p.dns { ancount = 4001,
+    payload = record("\0", data) .. record("\xc0\x17", ""):rep(3999) .. last }
+  local result, stop = bounded(2000000, message.records, message)
+  t.equal(#result.answers, 4000)
+  t.equal(stop, #message - #last)
+  -- Four thousand names that each go as far as a name may.
+  local most = record(string.pack(">I2", 0xc000 | 23 + 2 * 126), "")
+  message = p.dns { ancount = 4001, payload = record("\0", data) .. most:rep(4000) }
+  result = bounded(20000000, message.records, message)
+  t.equal(#result.answers, 4001)
+end)
+
+t.test("DHCP messages that were changed at random keep their bytes and print", function()
+  local seed = p.dhcp { xid = 7, mac = "02:00:00:00:00:01", options = { type = 1,
+    hostname = "host", requested = "192.0.2.1", parameters = { 1, 3, 6 }, lease = 3600,
+    router = { "192.0.2.254" } } }:bytes()
+  for _ = 1, 3000 do
+    local bytes = seed:sub(1, 240) .. mutated(seed:sub(241))
+    local packet = p.parse(bytes, "dhcp")
+    local count = 0
+    for kind, value in pairs(packet.dhcp.options) do
+      count = count + 1
+      t.equal(kind ~= nil and value ~= nil, true)
+    end
+    t.within(count, 0, #bytes - 240, "options")
+    t.equal(packet:bytes(), bytes)
+    t.equal((tostring(packet) .. tostring(packet.dhcp.options)):find "[^ -~]", nil)
   end
 end)
 
