@@ -42,14 +42,14 @@ static struct wide wide_step(int64_t step)
     return (struct wide){step < 0 ? UINT64_MAX : 0, (uint64_t)step};
 }
 
+/* `by` is 2^63 at most, so that the rest has room for one more bit. */
 static struct wide wide_divide(struct wide a, uint64_t by)
 {
     struct wide quotient = {a.high / by, 0};
     uint64_t rest = a.high % by;
     for (int bit = 64; bit-- > 0;) {
-        uint64_t carry = rest >> 63;
         rest = rest << 1 | (a.low >> bit & 1);
-        if (carry || rest >= by) {
+        if (rest >= by) {
             rest -= by;
             quotient.low |= UINT64_C(1) << bit;
         }

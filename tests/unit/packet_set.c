@@ -319,6 +319,32 @@ static void test_product(void **state)
     packet_free(&p);
 }
 
+/* Fields of every width and order keep to their bits. */
+static void test_widths(void **state)
+{
+    (void)state;
+    static const uint64_t starts[] = {UINT64_MAX - 70, 6, 0x3fff0, 3, 0xfffff0, 0xfffffffffff0};
+    uint8_t bytes[512];
+    struct packet p;
+    struct set set;
+    struct generator g;
+    packet_init(&p, &registry);
+    push(&p, &proto_wide);
+    set_init(&set);
+    for (size_t j = 0; j < proto_wide.count; j++) {
+        generator_counter(&g, wide(starts[j]), (int64_t)j + 1);
+        assert_true(set_vary(&set, &p, 0, &wide_fields[j], &g, &err));
+    }
+    begin(&set, &p, bytes, 1);
+    for (unsigned n = 0; n < 1000; n++) {
+        assert_true(set_next(&cursor, bytes));
+        for (size_t j = 0; j < proto_wide.count; j++)
+            assert_int_equal(field_get(&wide_fields[j], bytes),
+                             (starts[j] + n * (j + 1)) & field_max(&wide_fields[j]));
+    }
+    packet_free(&p);
+}
+
 /* More addresses than 64 bits count. */
 static void test_wide(void **state)
 {
@@ -664,11 +690,17 @@ static void test_pinned(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_range),    cmocka_unit_test(test_list_and_without_end),
-        cmocka_unit_test(test_random),   cmocka_unit_test(test_product),
-        cmocka_unit_test(test_wide),     cmocka_unit_test(test_zero),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_every_packet_is_finished),
-        cmocka_unit_test(test_append),   cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_list_and_without_end),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_product),
+        cmocka_unit_test(test_widths),
+        cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_every_packet_is_finished),
+        cmocka_unit_test(test_append),
+        cmocka_unit_test(test_pinned),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
