@@ -72,6 +72,36 @@
 --                                uto = { granularity = 1, timeout = 5 }, accecn0 = { 1, 2, 3 },
 --                                RR = { pointer = 4, "0.0.0.0", "0.0.0.0" }
 --                                tcp.options.mss reads and sets one; pairs() goes through all
+--
+-- Many packets: in the table that makes a layer, a number, an address or flags may be a generator.
+-- That makes a packet set, which `/` stacks like a packet, and which is sent as one:
+--
+--     local scan = p.ip { dst = "192.0.2.0/24" } / p.tcp { dport = p.list { 22, 80 }, flags = "S",
+--       seq = p.random() }
+--     for packet in scan:packets() do print(packet) end     -- 512 packets, one at a time
+--
+-- These multiply: a set has every combination of their values. The last field of the last layer
+-- moves fastest, in whatever order the table was written:
+--
+--     p.range(first, last [, step])  numbers or addresses; a sequence number may wrap
+--     p.list { 22, 80, 443 }     these, in this order
+--     "192.0.2.0/24"             for an address: every address of the prefix
+--
+-- These have no end, move with every packet, and multiply nothing:
+--
+--     p.random([low, high])      any value, or one from low to high; p.random("192.0.2.0/24")
+--     p.counter([start = 0 [, step = 1]])  goes on at 0 behind the greatest value
+--     p.cycle { 1, 2, 3 }        these over and over
+--
+-- All packets of a set have the same length and layers, so that options, bytes and payload stay as
+-- they are. Checksums follow; a computed field that is given a generator is pinned.
+--
+--     set:packets([n])           an iterator over its packets, the first n of them; each pass draws
+--                                other random values (--seed makes them repeatable)
+--     set:first()                the first packet of the next pass; tostring(set) says it too
+--     set:count()                how many packets; math.huge if only what has no end moves
+--     set:moving()               {"ip.dst", "tcp.dport"}: the fields that move, the fastest last
+--     set:show()                 the tree of the first one, and these
 local p = require "tcplua.packet.core"
 local answer = require "tcplua.packet.answer"
 local code = require "tcplua.packet.code"
@@ -128,6 +158,17 @@ function p.declare(protocol)
   if not good then error(maker, 2) end
   answer.rule(protocol.name, table.move(fields, 1, #fields, 1, {}))
   return maker
+end
+
+local set = p.set_methods
+p.set_methods = nil
+
+--- Prints the tree of fields of the first packet, how many there are, and what moves.
+function set:show()
+  self:first():show()
+  local count = self:count()
+  print(("%s packets; %s"):format(count == math.huge and "endless" or count,
+    table.concat(self:moving(), ", ")))
 end
 
 -- p.dns takes records besides the fields of the header, and counts them.
@@ -215,6 +256,13 @@ function packet:diff(other)
   return list
 end
 
+local GENERATORS <const> = [[
+
+for many packets, in place of a number, an address or flags:
+p.range(first, last, step)  p.list { 22, 80 }  "192.0.2.0/24"     every combination of these
+p.random(low, high)  p.counter(start, step)  p.cycle { 1, 2 }     with every packet another one
+]]
+
 --- What p.help() prints: the protocols, or the fields of one of them.
 function p.reference(name)
   local lines = {}
@@ -224,7 +272,7 @@ function p.reference(name)
       for _, field in ipairs(p.fields(protocol)) do names[#names + 1] = field.name end
       lines[i] = ("%-10s%s"):format(protocol, table.concat(names, " "))
     end
-    return table.concat(lines, "\n") .. "\n"
+    return table.concat(lines, "\n") .. "\n" .. GENERATORS
   end
   lines[1] = ("%-12s%5s%6s  %-16s%s"):format("field", "bit", "width", "takes", "without it")
   for _, field in ipairs(p.fields(name)) do
