@@ -31,8 +31,14 @@ local function flow_of(frames)
   return list or {}
 end
 
+-- Timestamps are in every segment and their values fill a line: it is enough to see them offered.
 local function options_text(tcp)
   local line = tostring(tcp.options or "")
+  if tcp.flags:find "S" then
+    line = line:gsub("TS val %d+ ecr %d+", "TS")
+  else
+    line = line:gsub("TS val %d+ ecr %d+", ""):gsub("nop,", ""):gsub("^,", "")
+  end
   return line ~= "" and (" <" .. line .. ">") or ""
 end
 

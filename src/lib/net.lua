@@ -122,11 +122,19 @@ function net.sniff(options)
   return list
 end
 
---- Send, and take what answers: sr(packets [, options]) -> answered, unanswered, others, report;
--- sr1(packet [, options]) -> answer, rtt, others; srp and srp1 send frames: tcplua.net.sr.
-for _, name in ipairs { "sr", "sr1", "srp", "srp1" } do
-  net[name] = function(what, options) return require "tcplua.net.sr"[name](what, options) end
-end
+local function sr() return require "tcplua.net.sr" end
+
+--- Sends packets and takes what answers: answered, unanswered, others, report. See tcplua.net.sr.
+function net.sr(what, options) return sr().sr(what, options) end
+
+--- Sends one packet: the answer, the round-trip time, and what else came.
+function net.sr1(what, options) return sr().sr1(what, options) end
+
+--- The same with frames.
+function net.srp(what, options) return sr().srp(what, options) end
+
+--- The same with one frame.
+function net.srp1(what, options) return sr().srp1(what, options) end
 
 --- A filter in libpcap's language, for packets from anywhere: filter:matches(packet).
 function net.filter(expression)
@@ -140,13 +148,24 @@ net.verdicts = core.verdicts
 -- "eth"), mtu, seed, loss, duplicate, reorder, corrupt (probabilities), delay, jitter (seconds).
 net.pair = core.pair
 
---- What the kernel of this host, or of the lab, knows. interfaces() and interface(name) tell name,
--- index, mac, mtu, up, running, loopback and addresses ("192.0.2.1/24"); routes(), and route(dst [,
--- src]) of where a datagram would go, dst, iface, src, via, mtu and more; neighbours([iface]) and
--- neighbour(address [, iface]) tell address, mac, iface and state ("reachable", …).
-net.interfaces, net.interface = core.interfaces, core.interface
-net.routes, net.route = core.routes, core.route
-net.neighbours, net.neighbour = core.neighbours, core.neighbour
+--- The interfaces of this host, or of the lab: a list of { name, index, mac, mtu, up, running,
+-- loopback, addresses = { "192.0.2.1/24", … } }.
+net.interfaces = core.interfaces
+
+--- One interface by its name.
+net.interface = core.interface
+
+--- The routing table: a list of { dst, iface, src, via, mtu, … }.
+net.routes = core.routes
+
+--- Where a datagram to `dst` (from `src`, if given) would go: a table like those of routes().
+net.route = core.route
+
+--- The neighbours (of interface `iface`): a list of { address, mac, iface, state = "reachable" }.
+net.neighbours = core.neighbours
+
+--- What is known of one neighbour: its address, and the interface if that matters.
+net.neighbour = core.neighbour
 
 --- Puts a link under a stack of its own with an address, so that connections can use it.
 net.attach = core.attach

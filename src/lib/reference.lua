@@ -15,8 +15,8 @@ local reference = {}
 
 -- What a script may require, in the order of the page.
 local MODULES <const> = {
-  "tcplua.tcp", "tcplua.net", "tcplua.packet", "tcplua.packet.records", "tcplua.capture",
-  "tcplua.task", "tcplua.hash", "tcplua.reference",
+  "tcplua.tcp", "tcplua.net", "tcplua.net.sr", "tcplua.packet", "tcplua.packet.records",
+  "tcplua.capture", "tcplua.task", "tcplua.hash", "tcplua.reference",
 }
 
 -- Comments without their dashes.
@@ -39,7 +39,7 @@ function reference.module(name)
     elseif block and line:find "^%-%-" then
       block[#block + 1] = line
     elseif block then
-      local call = line:match "^function ([%w_.:]+%(.*%))$" or line:match "^([%w_]+[.:][%w_.]+) = "
+      local call = line:match "^function ([%w_.:]+%b())" or line:match "^([%w_]+[.:][%w_.]+) = "
       if not manual.text then
         manual.title = block[1]:match "^%-%-%- [%w_.]+: (.*)$"
         manual.text = uncomment(table.move(block, 2, #block, 1, {})):gsub("^\n+", "")

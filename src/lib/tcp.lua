@@ -18,6 +18,27 @@
 --     conn:eof()        whether all was read and the peer has closed its side
 --     conn:closed()     whether this object was closed
 --     conn:trouble()    what was last heard against the connection without ending it, or nil
+--
+-- What a connection is like is decided when it is opened or listened for, by these fields. The
+-- defaults are Linux's; the numbers behind them are those of the RFCs that say why.
+--
+--     wscale = true         window scaling (7323)
+--     timestamps = true     timestamps and PAWS (7323)
+--     sack = true           selective acknowledgment, D-SACK and recovery by it (2018, 2883, 6675)
+--     nagle = true          small segments wait while something is outstanding (9293 3.7.4)
+--     delayed_ack = 0.04    seconds that an ACK may wait, but for the first 16 (9293 3.8.6.3)
+--     mss                   from the path's MTU (9293 3.7.1)
+--     rcvbuf, sndbuf        1 MiB each; memory is taken as needed
+--     initial_rto = 1       seconds (6298 2.1)
+--     min_rto = 0.2         seconds; 6298 2.4 would have 1
+--     max_rto = 120         seconds (6298 2.5)
+--     user_timeout = 180    seconds without an answer until it fails (9293 3.8.3)
+--     delayed_ack = 0.04    seconds that an ACK may wait, the first 16 left aside (9293 3.8.6.3)
+--     ttl = 64, tos = 0     of every segment
+--
+-- and without a field: an initial window of ten segments (6928), NewReno (5681, 6582), limited
+-- transmit (3042), 180 s for the SYN (9293 MUST-23), ten challenge ACKs a second (5961).
+--
 --     listener:port()   the port it listens on
 --     listener:close()  ends it; connections that were not accepted are reset
 local check = require "tcplua.check"
@@ -67,7 +88,7 @@ local function await(self, done, deadline, op, what)
 end
 
 --- Opens a connection. Fields: dst, port; src (default: what the routing table says), sport
--- (default: a free one), timeout (60 s), mss, sndbuf, rcvbuf, ttl, tos, user_timeout, time_wait.
+-- (default: a free one), timeout (60 s), and what the connection is like: see the table at the top.
 -- Numbers may be given as strings, as a command line does.
 function tcp.connect(options)
   options = check.options(options)
@@ -94,7 +115,7 @@ function tcp.connect(options)
   return self
 end
 
---- Takes connections in. Fields: addr, port, backlog (128), and from mss on those of connect.
+--- Takes connections in. Fields: addr, port, backlog (128), and what its connections are like.
 function tcp.listen(options)
   local self, err = core.listen(check.options(options))
   if not self then err.op = "listen" end

@@ -37,27 +37,46 @@ static struct conn *push_closed(lua_State *L)
     return conn;
 }
 
-#define SHARED_OPTIONS "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait"
+#define SHARED_OPTIONS                                                                             \
+    "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
+        "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto"
+
+/* What a connection is like unless its script says otherwise: as Linux's are. */
+enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
+#define DELAYED_ACK 0.04 /* seconds */
 
 /* Options that connect and listen share; seconds become nanoseconds. */
 static bool read_options(lua_State *L, int index, struct endpoint_options *options,
                          struct error *err)
 {
-    lua_Integer mss = 0, sndbuf = 0, rcvbuf = 0, ttl = 0, tos = 0;
+    lua_Integer mss = 0, sndbuf = BUFFER, rcvbuf = BUFFER, ttl = 0, tos = 0;
+    struct tcp_config *tcp = &options->tcp;
     if (!field_range(L, index, "mss", 64, 65495, &mss, err) ||
         !field_range(L, index, "sndbuf", 1, 1 << 30, &sndbuf, err) ||
         !field_range(L, index, "rcvbuf", 1, 1 << 30, &rcvbuf, err) ||
         !field_range(L, index, "ttl", 1, 255, &ttl, err) ||
         !field_range(L, index, "tos", 0, 255, &tos, err))
         return false;
-    options->mss = (uint16_t)mss;
-    options->sndbuf = (uint32_t)sndbuf;
-    options->rcvbuf = (uint32_t)rcvbuf;
-    options->ttl = (uint8_t)ttl;
-    options->tos = (uint8_t)tos;
-    options->user_timeout = to_ns(field_number(L, index, "user_timeout", 0));
-    options->time_wait = to_ns(field_number(L, index, "time_wait", 0));
-    if (options->user_timeout < 0 || options->time_wait < 0)
+    *tcp = (struct tcp_config){
+        .mss = (uint16_t)mss,
+        .sndbuf = (uint32_t)sndbuf,
+        .rcvbuf = (uint32_t)rcvbuf,
+        .ttl = (uint8_t)ttl,
+        .tos = (uint8_t)tos,
+        .user_timeout = to_ns(field_number(L, index, "user_timeout", 0)),
+        .time_wait = to_ns(field_number(L, index, "time_wait", 0)),
+        .initial_rto = to_ns(field_number(L, index, "initial_rto", 0)),
+        .min_rto = to_ns(field_number(L, index, "min_rto", 0)),
+        .max_rto = to_ns(field_number(L, index, "max_rto", 0)),
+        .delayed_ack = to_ns(field_number(L, index, "delayed_ack", DELAYED_ACK)),
+        .wscale = field_boolean(L, index, "wscale", true),
+        .timestamps = field_boolean(L, index, "timestamps", true),
+        .sack = field_boolean(L, index, "sack", true),
+        .nagle = field_boolean(L, index, "nagle", true),
+        .quick_acks = QUICK_ACKS,
+    };
+    if (tcp->user_timeout < 0 || tcp->time_wait < 0 || tcp->initial_rto < 0 || tcp->min_rto < 0 ||
+        tcp->max_rto < 0 || tcp->delayed_ack < 0)
         return fail(err, ERROR_USAGE, "EINVAL", "a time that is less than 0 makes no sense");
     return true;
 }
@@ -217,6 +236,12 @@ static void set_integer(lua_State *L, const char *name, lua_Integer value)
     lua_setfield(L, -2, name);
 }
 
+static void set_boolean(lua_State *L, const char *name, bool value)
+{
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
 static void set_seconds(lua_State *L, const char *name, int64_t ns)
 {
     lua_pushnumber(L, to_seconds(ns));
@@ -237,7 +262,7 @@ static int conn_info(lua_State *L)
     const struct flow *flow = tcp_flow(endpoint->tcp);
     struct tcp_info i;
     tcp_info(endpoint->tcp, &i);
-    lua_createtable(L, 0, 32);
+    lua_createtable(L, 0, 40);
     lua_pushstring(L, tcp_state_name(tcp_state(endpoint->tcp)));
     lua_setfield(L, -2, "state");
     set_addr(L, "src", &flow->local);
@@ -253,6 +278,11 @@ static int conn_info(lua_State *L)
     set_integer(L, "rcv_wnd", i.rcv_wnd);
     set_integer(L, "snd_mss", i.snd_mss);
     set_integer(L, "rcv_mss", i.rcv_mss);
+    set_integer(L, "snd_wscale", i.snd_wscale);
+    set_integer(L, "rcv_wscale", i.rcv_wscale);
+    set_boolean(L, "wscale", i.wscale);
+    set_boolean(L, "timestamps", i.timestamps);
+    set_boolean(L, "sack", i.sack);
     set_integer(L, "cwnd", i.cwnd);
     set_integer(L, "ssthresh", i.ssthresh);
     set_seconds(L, "rto", i.rto);
@@ -266,12 +296,13 @@ static int conn_info(lua_State *L)
     set_integer(L, "out_of_order", (lua_Integer)i.out_of_order);
     set_integer(L, "overlaps", (lua_Integer)i.overlaps);
     set_integer(L, "challenge_acks", (lua_Integer)i.challenge_acks);
+    set_integer(L, "paws", (lua_Integer)i.paws);
+    set_integer(L, "dsacks", (lua_Integer)i.dsacks);
+    set_integer(L, "sacked", (lua_Integer)i.sacked);
     set_integer(L, "unsent", (lua_Integer)i.unsent);
     set_integer(L, "unacked", (lua_Integer)i.unacked);
-    lua_pushboolean(L, i.fin_acked);
-    lua_setfield(L, -2, "fin_acked");
-    lua_pushboolean(L, i.fin_received);
-    lua_setfield(L, -2, "fin_received");
+    set_boolean(L, "fin_acked", i.fin_acked);
+    set_boolean(L, "fin_received", i.fin_received);
     return 1;
 }
 

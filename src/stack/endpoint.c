@@ -276,24 +276,18 @@ void endpoint_neighbour(struct endpoint *endpoint)
 static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_options *options,
                                      const struct flow *flow, uint32_t mtu, struct error *err)
 {
-    uint32_t iss;
-    if (!network_isn(stack->network, flow, &iss, err))
+    uint32_t iss, offset;
+    if (!network_isn(stack->network, flow, &iss, err) ||
+        !network_timestamp(stack->network, flow, &offset, err))
         return NULL;
     uint32_t overhead = flow->local.kind == ADDR_IP4 ? IP4_OVERHEAD : IP6_OVERHEAD;
     uint32_t mss = mtu > 65535 ? 65535 - overhead : mtu < overhead + 64 ? 64 : mtu - overhead;
-    if (options->mss && options->mss < mss)
-        mss = options->mss;
-    struct tcp_config config = {
-        .flow = *flow,
-        .iss = iss,
-        .mss = (uint16_t)mss,
-        .sndbuf = options->sndbuf,
-        .rcvbuf = options->rcvbuf,
-        .ttl = options->ttl,
-        .tos = options->tos,
-        .user_timeout = options->user_timeout,
-        .time_wait = options->time_wait,
-    };
+    struct tcp_config config = options->tcp;
+    config.flow = *flow;
+    config.iss = iss;
+    config.ts_offset = offset;
+    if (config.mss == 0 || config.mss > mss)
+        config.mss = (uint16_t)mss;
     struct endpoint *endpoint = calloc(1, sizeof *endpoint);
     struct tcp *tcp = endpoint ? tcp_new(&config) : NULL;
     if (!tcp) {

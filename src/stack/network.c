@@ -93,15 +93,31 @@ bool network_random(struct network *network, void *bytes, size_t length, struct 
     return true;
 }
 
+static bool need_secret(struct network *network, struct error *err)
+{
+    const uint64_t *seed = network->options.has_seed ? &network->options.seed : NULL;
+    network->ready_secret = network->ready_secret || isn_secret(network->secret, seed, err);
+    return network->ready_secret;
+}
+
 bool network_isn(struct network *network, const struct flow *flow, uint32_t *number,
                  struct error *err)
 {
-    const uint64_t *seed = network->options.has_seed ? &network->options.seed : NULL;
-    if (!network->ready_secret && !isn_secret(network->secret, seed, err))
+    if (!need_secret(network, err))
         return false;
-    network->ready_secret = true;
-    int64_t clock = seed || network->clock.virtual ? clock_now(&network->clock) : clock_boot();
+    bool repeatable = network->options.has_seed || network->clock.virtual;
+    int64_t clock = repeatable ? clock_now(&network->clock) : clock_boot();
     *number = isn(flow, clock, network->secret);
+    return true;
+}
+
+bool network_timestamp(struct network *network, const struct flow *flow, uint32_t *offset,
+                       struct error *err)
+{
+    const struct flow hosts = {.local = flow->local, .remote = flow->remote};
+    if (!need_secret(network, err))
+        return false;
+    *offset = isn(&hosts, 0, network->secret);
     return true;
 }
 

@@ -94,6 +94,11 @@ bool network_random(struct network *network, void *bytes, size_t length, struct 
 bool network_isn(struct network *network, const struct flow *flow, uint32_t *isn,
                  struct error *err);
 
+/* What the timestamps of a connection start from (RFC 7323 5.4): one number for two hosts, so that
+ * the clock that a peer sees goes on from one connection to the next (RFC 6191). */
+bool network_timestamp(struct network *network, const struct flow *flow, uint32_t *offset,
+                       struct error *err);
+
 /* --- tap: a link that a script reads and writes itself -----------------------------------------
  */
 

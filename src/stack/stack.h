@@ -129,10 +129,8 @@ struct endpoint {
 struct endpoint_options {
     struct addr src, dst;
     uint16_t sport, dport; /* sport 0: any */
-    uint16_t mss;          /* 0: from the path's MTU */
-    uint32_t sndbuf, rcvbuf;
-    uint8_t ttl, tos;
-    int64_t user_timeout, time_wait;
+    struct tcp_config tcp; /* what the script chose; flow, iss and ts_offset are filled in, and an
+                              mss that is 0 or too large for the path is its MTU's */
 };
 
 /* Begins to connect; TCP_EVENT_OPEN or TCP_EVENT_CLOSED follows. NULL with `err`: usage for

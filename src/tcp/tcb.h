@@ -87,6 +87,7 @@ struct tcp {
     bool fin_known;       /* a FIN was accepted: */
     bool fin_received;    /* and everything before it is in */
     uint32_t fin_seq;     /* its number */
+    uint32_t quick_acks;  /* so many more ACKs are not delayed */
     uint32_t ack_debt;    /* bytes taken since the last ACK */
     uint32_t ts_recent;   /* TS.Recent: to be echoed */
     int64_t ts_recent_at; /* since when */

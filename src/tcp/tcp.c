@@ -80,6 +80,7 @@ struct tcp *tcp_new(const struct tcp_config *config)
     if (c->wscale)
         while (tcp->rcv_wscale < WSCALE_MAX && WINDOW_MAX << tcp->rcv_wscale < c->rcvbuf)
             tcp->rcv_wscale++;
+    tcp->quick_acks = c->quick_acks;
     tcp->wscale = c->wscale;
     tcp->timestamps = c->timestamps;
     tcp->sack = c->sack;

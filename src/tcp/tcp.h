@@ -78,6 +78,7 @@ struct tcp_config {
     int64_t user_timeout; /* R2 for data and FIN; 0: 180 s (RFC 9293 SHLD-11: at least 100 s) */
     int64_t time_wait;    /* 2 MSL; 0: 240 s (RFC 9293 MUST-13) */
     int64_t delayed_ack;  /* longest delay of an ACK; 0: every segment is acknowledged at once */
+    uint32_t quick_acks;  /* but so many at the beginning go at once, as Linux's do */
     bool nagle;           /* hold back small segments while data is outstanding (RFC 9293 3.7.4) */
     uint8_t ttl, tos;     /* of every segment; ttl 0: 64 */
     uint32_t challenge_max; /* challenge ACKs a second (RFC 5961 7); 0: 10 */

@@ -51,7 +51,9 @@ static void owe_duplicate_ack(struct tcp *tcp)
 static void owe_delayed_ack(struct tcp *tcp, uint32_t bytes, int64_t now)
 {
     tcp->ack_debt += bytes;
-    if (tcp->config.delayed_ack <= 0 || tcp->ack_debt >= 2U * tcp->rcv_mss)
+    bool quick = tcp->quick_acks > 0;
+    tcp->quick_acks -= quick;
+    if (quick || tcp->config.delayed_ack <= 0 || tcp->ack_debt >= 2U * tcp->rcv_mss)
         owe_ack(tcp);
     else if (!tcb_is_armed(tcp, TIMER_ACK))
         tcb_arm(tcp, TIMER_ACK, tcb_later(now, tcp->config.delayed_ack));

@@ -42,7 +42,7 @@ local function sending(length, mss, o)
   local s = peer.new {
     family = o and o.family,
     run = function(src, dst, port)
-      local held <close> = assert(tcp.connect { src = src, dst = dst, port = port })
+      local held <close> = assert(tcp.connect { src = src, dst = dst, port = port, nagle = false })
       conn = held
       assert(held:send(("x"):rep(length)))
       assert(held:passive_close())

@@ -59,7 +59,7 @@ end)
 
 t.test("B1 the line a byte at a time, each acknowledged, or all at once", function()
   t.sim_only()
-  local s = peer.new()
+  local s = peer.new { run = peer.dial({ delayed_ack = 0 }, peer.job) }
   s:handshake()
   for i = 1, #LINE do
     piece(s, LINE, i, i)
@@ -300,7 +300,7 @@ t.test("B12 islands of 1 byte, every second one across the window: 64 are kept, 
     t.sim_only()
     local length = t.full and 65535 or 20001
     local line = ("0123456789abcdef"):rep(5000):sub(1, length - 1) .. "\n"
-    local s = peer.new { run = peer.dial({}, function(conn)
+    local s = peer.new { run = peer.dial({ delayed_ack = 0 }, function(conn)
       peer.job(conn)
       return conn:info().out_of_order
     end) }

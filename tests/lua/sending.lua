@@ -438,7 +438,9 @@ end)
 t.test("C13 SACK permitted, window scale and time stamps in a SYN-ACK unasked are passed over",
   function()
     t.sim_only()
-    local s = peer.new()
+    local s = peer.new {
+      run = peer.dial({ sack = false, timestamps = false, wscale = false }, peer.job),
+    }
     local syn = s:handshake {
       win = 500, options = { mss = 1460, sackOK = true, ts = { 1, 99 }, wscale = 7 },
     }
