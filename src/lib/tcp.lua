@@ -26,14 +26,14 @@
 --     timestamps = true     timestamps and PAWS (7323)
 --     sack = true           selective acknowledgment, D-SACK and recovery by it (2018, 2883, 6675)
 --     nagle = true          small segments wait while something is outstanding (9293 3.7.4)
---     delayed_ack = 0.04    seconds that an ACK may wait, but for the first 16 (9293 3.8.6.3)
+--     delayed_ack = 0.04    seconds that an ACK may wait, the first 16 left aside (9293 3.8.6.3)
 --     mss                   from the path's MTU (9293 3.7.1)
 --     rcvbuf, sndbuf        1 MiB each; memory is taken as needed
 --     initial_rto = 1       seconds (6298 2.1)
 --     min_rto = 0.2         seconds; 6298 2.4 would have 1
 --     max_rto = 120         seconds (6298 2.5)
 --     user_timeout = 180    seconds without an answer until it fails (9293 3.8.3)
---     delayed_ack = 0.04    seconds that an ACK may wait, the first 16 left aside (9293 3.8.6.3)
+--     time_wait = 240       seconds, 2 MSL (9293 3.4.2); the end of the program does not wait for it
 --     ttl = 64, tos = 0     of every segment
 --
 -- and without a field: an initial window of ten segments (6928), NewReno (5681, 6582), limited
