@@ -273,8 +273,10 @@ static void declare_field(lua_State *L, struct declared *d, int index, int keep,
     lua_pop(L, 1);
     if ((f->role != ROLE_PLAIN || f->little) && (whole || (f->little && (width % 8 || *bit % 8))))
         luaL_error(L, "declare: field '%s' is not a number of whole bytes", name);
-    if (f->role == ROLE_CHECKSUM && width != 16)
-        luaL_error(L, "declare: checksum '%s' has 16 bits", name);
+    if (f->role == ROLE_CHECKSUM && (width != 16 || *bit % 16 != 0 || f->little))
+        luaL_error(L,
+                   "declare: checksum '%s' has 16 bits, begins on an even byte, and is not little",
+                   name);
     if (!whole && width <= 64)
         f->initial = (uint32_t)integer_field(
             L, index, "default", 0, width < 32 ? (lua_Integer)field_max(f) : UINT32_MAX, 0);

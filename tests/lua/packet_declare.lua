@@ -105,6 +105,10 @@ t.test("a declaration that cannot be is refused by name", function()
     { name = "x1", fields = { { "a", 4 }, { "m", kind = "MAC" }, { "b", 4 } } })
   refused("there is no kind 'nmber'", { name = "x1", fields = { { "a", 8, kind = "nmber" } } })
   refused("there is no role 'x'", { name = "x1", fields = { { "a", 8, role = "x" } } })
+  for _, fields in ipairs { { { "a", 8 }, { "s", 16, role = "checksum" }, { "b", 8 } },
+    { { "s", 16, role = "checksum", little = true } }, { { "s", 8, role = "checksum" } } } do
+    refused("checksum 's' has 16 bits", { name = "x1", fields = fields })
+  end
   refused("must lie within eight bytes", { name = "x1", fields = { { "a", 72 } } })
   refused("nothing can stand behind a",
     { name = "x1", fields = { { "z", 8 }, { "a", kind = "bytes" }, { "b", 8 } } })
