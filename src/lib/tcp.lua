@@ -33,7 +33,7 @@
 --     min_rto = 0.2         seconds; 6298 2.4 would have 1
 --     max_rto = 120         seconds (6298 2.5)
 --     user_timeout = 180    seconds without an answer until it fails (9293 3.8.3)
---     time_wait = 240       seconds, 2 MSL (9293 3.4.2); the end of the program does not wait for it
+--     time_wait = 240       seconds, 2 MSL (9293 3.4.2); no program waits for it at its end
 --     ttl = 64, tos = 0     of every segment
 --
 -- and without a field: an initial window of ten segments (6928), NewReno (5681, 6582), limited
