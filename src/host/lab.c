@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -21,6 +22,7 @@
 #include <linux/veth.h>
 
 #include "base/addr.h"
+#include "base/clock.h"
 #include "host/netlink.h"
 #include "host/privilege.h"
 #include "host/route.h"
@@ -185,6 +187,19 @@ static void await_carrier(void)
     ethtool(LAB_SERVER, ETHTOOL_GLINK, 0);
 }
 
+/* The kernel makes an IPv6 address its own in a work queue, a moment after it was given and even
+ * where there is no wait for duplicates; until then nothing reaches it. */
+static void await_address(const char *text)
+{
+    struct addr addr;
+    for (int i = 0; i < 1000 && addr_parse(&addr, text, "lab address", NULL); i++) {
+        struct route route;
+        if (route_get(&addr, NULL, 0, &route, NULL) && route.local)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
+    }
+}
+
 bool lab_enter(struct error *err)
 {
     if (!enter_namespace(err) || !make_pair(err) || !finish_checksums(err))
@@ -193,10 +208,12 @@ bool lab_enter(struct error *err)
     quieten(SERVERS, LAB_SERVER);
     if (!add_address(LAB_DST, 24, err))
         return false;
-    add_address(LAB_DST6, 64, NULL); /* without it there is IPv4 */
+    bool both = add_address(LAB_DST6, 64, NULL); /* without it there is IPv4 */
     if (!bring_up(LOOPBACK, err) || !bring_up(OURS, err) || !bring_up(SERVERS, err))
         return false;
     await_carrier();
+    if (both)
+        await_address(LAB_DST6);
     return true;
 }
 
