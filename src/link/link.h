@@ -4,6 +4,7 @@
  *
  *     raw      raw IP sockets, in and out: SRC is an address of this host, loopback included
  *     packet   one packet socket without a ring: SRC is nobody's address yet, layer 2 is ours
+ *     xdp      an AF_XDP socket, for sending much
  *     pcap     libpcap, for sniffing only
  *     pair     two ends in memory: simulations and tests
  *
@@ -124,6 +125,11 @@ struct link *link_open_sender(const char *iface, struct error *err);
 
 /* Keeps what this host sends from a packet socket's link. */
 bool link_packet_incoming(struct link *link, struct error *err);
+
+/* An AF_XDP socket on queue 0 of an interface (Ethernet), for sending only: faster than a packet
+ * socket, past the queueing discipline and unseen by captures on this host. Frames of 2,048 bytes
+ * at most. Errors: environment, with what the kernel has against it. */
+struct link *link_open_xdp(const char *iface, struct error *err);
 
 /* A capture by libpcap that is armed, filter included, when this returns. `immediate`: deliver each
  * frame at once, with a large buffer; else in blocks, up to 100 ms late. `snaplen` 0: 262144. On

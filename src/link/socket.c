@@ -18,6 +18,8 @@ int socket_open(int family, int type, int protocol, struct error *err)
                  "start it with `sudo`, or stay in a private network with `tcplua --lab`");
         else if (errno == EAFNOSUPPORT && family == AF_INET6)
             fail(err, ERROR_ENVIRONMENT, "EAFNOSUPPORT", "this host has no IPv6");
+        else if (errno == EAFNOSUPPORT && family == AF_XDP)
+            fail(err, ERROR_ENVIRONMENT, "EAFNOSUPPORT", "this kernel was built without AF_XDP");
         else
             fail_errno(err, errno, "cannot open a socket for packets");
         return -1;
