@@ -51,16 +51,31 @@ function wire:recv(timeout)
   end
 end
 
---- Sends one packet at layer 3, by the wire that suits its source address.
-function net.send(packet)
-  return core.send(check.packet(packet))
+local function is_many(what)
+  return type(what) == "table" or core.is_set(what)
 end
 
---- Sends one frame at layer 2 through interface `iface` (default: that of -i).
-function net.sendp(packet, iface)
-  local out <close>, err = core.open_link { iface = iface }
+--- Sends a packet at layer 3, by the wire that suits its source address: true, or nil and an error.
+-- Every field arrives as it stands, or the error names the one that cannot. A source address that
+-- was left out is filled in. With options, or for a set or a list: see tcplua.net.burst.
+function net.send(what, options)
+  if options ~= nil or is_many(what) then
+    return require "tcplua.net.burst".send(3, what, options)
+  end
+  check.packet(what)
+  return core.send(what)
+end
+
+--- Sends a frame at layer 2 through interface `iface` (default: that of -i). With options, which
+-- may have that name in `iface`, or for a set or a list: see tcplua.net.burst.
+function net.sendp(what, options)
+  if type(options) == "table" or is_many(what) then
+    if type(options) == "string" then options = { iface = options } end
+    return require "tcplua.net.burst".send(2, what, options)
+  end
+  local out <close>, err = core.open_sender { iface = options }
   if not out then return nil, err end
-  return out:send(packet)
+  return out:send(what)
 end
 
 --- Sends a frame, or on a link without link-layer headers a packet.

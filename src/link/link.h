@@ -113,6 +113,11 @@ void link_close(struct link *link);
  * anything is sent; until then no segment is received. EPERM names CAP_NET_RAW, sudo and --lab. */
 struct link *link_open_raw(const struct addr *local, uint32_t ifindex, struct error *err);
 
+/* The name of the field that the kernel would write over if the IPv4 datagram went out of such a
+ * socket ("length", "id", "checksum", "src"), or that keeps it from going at all ("ihl"); NULL if
+ * it arrives as it is. IPv6 always does. */
+const char *link_raw_mends(const uint8_t *ip, size_t length);
+
 /* One packet socket bound to an interface, receiving IPv4, IPv6 and ARP, and what the kernel itself
  * sends (FRAME_OUT). link_ports() narrows TCP to what has such a port at either end; everything
  * else still comes in. `filter` is NULL, or a libpcap expression that replaces all this. The

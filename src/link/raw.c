@@ -19,6 +19,7 @@
 #include "link/device.h"
 #include "link/link.h"
 #include "link/socket.h"
+#include "packet/checksum.h"
 
 #ifndef IPV6_FLOWINFO
 #define IPV6_FLOWINFO 11 /* only <linux/in6.h> has it, and the C library's header hides that */
@@ -144,6 +145,26 @@ static bool address(const struct raw *self, const struct frame *frame, struct so
     *to = sockname_of(self->local.kind, destination(self, frame),
                       self->ifindex ? self->ifindex : self->local.scope);
     return true;
+}
+
+/* As Linux's raw_send_hdrinc(). A header that says it is shorter than 20 bytes goes untouched, and
+ * an ID of 0 stays one where DF is set, for then it means nothing (RFC 6864). */
+const char *link_raw_mends(const uint8_t *ip, size_t length)
+{
+    if (length < IP4_HEADER || ip[0] >> 4 != 4)
+        return NULL;
+    size_t header = (size_t)(ip[0] & 15) * 4;
+    if (header > length)
+        return "ihl";
+    if (header < IP4_HEADER)
+        return NULL;
+    if (get32(ip + 12) == 0)
+        return "src";
+    if (get16(ip + 2) != length)
+        return "length";
+    if (get16(ip + 4) == 0 && !(ip[6] & 0x40))
+        return "id";
+    return checksum_finish(checksum_add(0, ip, header)) ? "checksum" : NULL;
 }
 
 static bool raw_send(struct link *link, const struct frame *frame, struct error *err)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/if_xdp.h> /* after the C library's headers, which it heeds */
@@ -216,6 +217,22 @@ static bool option(const struct xdp *self, int name, const void *value, socklen_
     return setsockopt(self->fd, SOL_XDP, name, value, size) == 0;
 }
 
+/* The queue is whose it was for a moment after that socket was closed: the kernel tidies up later.
+ */
+static bool take_queue(const struct xdp *self)
+{
+    const struct timespec moment = {.tv_nsec = NS_PER_MS};
+    const struct sockaddr_xdp queue = {
+        .sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY, .sxdp_ifindex = (uint32_t)self->index};
+    for (int tries = 50;; tries--) {
+        if (bind(self->fd, (const struct sockaddr *)&queue, sizeof queue) == 0)
+            return true;
+        if (errno != EBUSY || tries == 0)
+            return false;
+        nanosleep(&moment, NULL);
+    }
+}
+
 /* Memory, rings, and the queue of the interface. False with errno. */
 static bool set_up(struct xdp *self)
 {
@@ -229,8 +246,6 @@ static bool set_up(struct xdp *self)
     self->slots = slots;
     const struct xdp_umem_reg memory = {
         .addr = (uintptr_t)slots, .len = (uint64_t)FRAMES * SLOT, .chunk_size = SLOT};
-    const struct sockaddr_xdp queue = {
-        .sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY, .sxdp_ifindex = (uint32_t)self->index};
     return option(self, XDP_UMEM_REG, &memory, sizeof memory) &&
            option(self, XDP_UMEM_FILL_RING, &entries, sizeof entries) &&
            option(self, XDP_UMEM_COMPLETION_RING, &entries, sizeof entries) &&
@@ -239,7 +254,7 @@ static bool set_up(struct xdp *self)
            map_ring(self, &self->out, &at.tx, XDP_PGOFF_TX_RING, sizeof(struct xdp_desc)) &&
            map_ring(self, &self->done, &at.cr, (off_t)XDP_UMEM_PGOFF_COMPLETION_RING,
                     sizeof(uint64_t)) &&
-           bind(self->fd, (const struct sockaddr *)&queue, sizeof queue) == 0;
+           take_queue(self);
 }
 
 static bool refused(const struct xdp *self, int cause, struct error *err)

@@ -200,7 +200,7 @@ const uint8_t *packet_payload(const struct packet *p, size_t *length)
 struct roles {
     const struct field *header, *total, *payload, *next, *fragment, *more, *quoted, *sport, *dport,
         *tail;
-    uint64_t computed, checksums; /* as pins */
+    uint64_t computed, checksums, source; /* as pins */
 };
 
 static struct roles roles_of(const struct proto *proto)
@@ -213,6 +213,9 @@ static struct roles roles_of(const struct proto *proto)
         if (field_is_computed(f))
             r.computed |= UINT64_C(1) << i;
         switch (f->role) {
+        case ROLE_SRC:
+            r.source |= UINT64_C(1) << i;
+            break;
         case ROLE_FRAGMENT:
             r.fragment = f;
             break;
@@ -328,11 +331,11 @@ void packet_parse(struct packet *p, const struct proto *first)
         }
         struct layer *l = &p->layers[p->count];
         struct roles r = roles_of(proto);
-        *l = (struct layer){proto, quoted ? r.computed : 0, at, 0, end};
+        *l = (struct layer){proto, r.source | (quoted ? r.computed : 0), at, 0, end};
         if (end - at < proto->minimum) {
             p->stop = PACKET_CUT;
             l->header = end - at;
-            l->pins = r.computed;
+            l->pins |= r.computed;
             if (l->header > 0)
                 p->count++;
             at = end;
@@ -439,7 +442,7 @@ static uint64_t filled_under(const struct proto *proto, const struct field *f)
 static void changed(struct packet *p, size_t i, const struct field *f)
 {
     struct layer *l = &p->layers[i];
-    if (is_filled(f))
+    if (is_filled(f) || f->role == ROLE_SRC)
         pin(l, f);
     else if (f->alias)
         l->pins |= filled_under(l->proto, f);
@@ -451,9 +454,28 @@ bool packet_pinned(const struct packet *p, size_t i, const struct field *f)
     return f->role != ROLE_DPORT && (p->layers[i].pins & filled_under(p->layers[i].proto, f)) != 0;
 }
 
+const struct field *packet_open_source(const struct packet *p, const struct field **dst)
+{
+    const struct field *src = NULL;
+    *dst = NULL;
+    if (p->count == 0 || (p->layers[0].proto != &proto_ip && p->layers[0].proto != &proto_ip6))
+        return NULL;
+    const struct layer *l = &p->layers[0];
+    for (size_t i = 0; i < l->proto->count; i++) {
+        const struct field *f = &l->proto->fields[i];
+        if (f->role == ROLE_DST)
+            *dst = f;
+        if (f->role == ROLE_SRC && !(l->pins >> i & 1) && packet_has(p, 0, f))
+            src = f;
+    }
+    return src;
+}
+
 void packet_unpin(struct packet *p, size_t i, const struct field *f)
 {
     p->layers[i].pins &= ~filled_under(p->layers[i].proto, f);
+    if (f->role == ROLE_SRC)
+        p->layers[i].pins &= ~(UINT64_C(1) << (f - p->layers[i].proto->fields));
     make_stale(p, i + 1);
 }
 

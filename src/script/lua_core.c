@@ -224,6 +224,7 @@ int luaopen_tcplua_core(lua_State *L)
     open_wire(L);
     open_link(L);
     open_way(L);
+    open_burst(L);
     open_host(L);
     return 1;
 }

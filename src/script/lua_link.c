@@ -2,6 +2,7 @@
  * memory for simulations, which can be put under a stack. */
 #include <string.h>
 
+#include "script/lua_link.h"
 #include "script/lua_packet.h"
 #include "script/modules.h"
 #include "script/util.h"
@@ -19,6 +20,14 @@ static struct tap *check_link(lua_State *L)
     if (!linking->tap || !linking->tap->link)
         luaL_error(L, "attempt to use a closed link");
     return linking->tap;
+}
+
+struct link *link_at(lua_State *L, int index)
+{
+    const struct linking *linking = luaL_checkudata(L, index, LINK);
+    if (!linking->tap || !linking->tap->link)
+        luaL_error(L, "attempt to use a closed link");
+    return linking->tap->link;
 }
 
 /* [-0, +1, m] A closed link object. */
@@ -77,6 +86,23 @@ static int core_open_link(lua_State *L)
     if (link && traced)
         link = network_wrap(the_network(L), link, &err);
     return fill(L, linking, link, &err);
+}
+
+/* open_sender{iface=, via= "packet" | "xdp"} -> link for whole frames that only sends | nil, error
+ */
+static int core_open_sender(lua_State *L)
+{
+    static const char *const names[] = {"iface", "via", NULL};
+    struct error err;
+    lua_settop(L, 1);
+    check_fields(L, 1, names);
+    const char *iface = field_string(L, 1, "iface", default_iface(L));
+    const char *via = field_string(L, 1, "via", "packet");
+    check_host(L);
+    struct linking *linking = push_closed(L);
+    struct link *link =
+        strcmp(via, "xdp") == 0 ? link_open_xdp(iface, &err) : link_open_sender(iface, &err);
+    return fill(L, linking, link ? network_wrap(the_network(L), link, &err) : NULL, &err);
 }
 
 /* open_capture{iface=, filter=, immediate=, snaplen=} -> link that only receives | nil, error */
@@ -286,11 +312,9 @@ void open_link(lua_State *L)
     new_class(L, LINK, methods, meta);
     lua_setfield(L, -2, "link_class");
     static const luaL_Reg functions[] = {
-        {"open_link", core_open_link},
-        {"open_capture", core_open_capture},
-        {"pair", core_pair},
-        {"attach", core_attach},
-        {NULL, NULL},
+        {"open_link", core_open_link},     {"open_capture", core_open_capture},
+        {"open_sender", core_open_sender}, {"pair", core_pair},
+        {"attach", core_attach},           {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -50,18 +50,6 @@ static int core_wire(lua_State *L)
     return 1;
 }
 
-/* send(string) -> true | nil, error: one IP datagram, by the wire that suits its source address */
-static int core_send(lua_State *L)
-{
-    size_t length;
-    const char *bytes = luaL_checklstring(L, 1, &length);
-    struct error err;
-    if (!network_send(the_network(L), (const uint8_t *)bytes, length, &err))
-        return push_failure(L, &err);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
 /* raw_send(string) -> true | nil, error */
 static int wire_raw_send(lua_State *L)
 {
@@ -156,6 +144,4 @@ void open_wire(lua_State *L)
     lua_setfield(L, -2, "wire_class");
     lua_pushcfunction(L, core_wire);
     lua_setfield(L, -2, "wire");
-    lua_pushcfunction(L, core_send);
-    lua_setfield(L, -2, "send");
 }

@@ -220,7 +220,8 @@ int64_t to_ns(lua_Number seconds)
         return TIME_NEVER;
     if (seconds < -LONGEST)
         seconds = -LONGEST;
-    return (int64_t)(seconds * 1e9);
+    /* To the nearest, so that what to_seconds() gave comes back. */
+    return (int64_t)(seconds * 1e9 + (seconds < 0 ? -0.5 : 0.5));
 }
 
 lua_Number to_seconds(int64_t ns)

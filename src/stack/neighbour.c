@@ -140,26 +140,58 @@ static void ask(struct neighbour *n, struct link *link, const struct addr *local
 /* --- sending ------------------------------------------------------------------------------------
  */
 
-bool neighbour_send(struct neighbours *neighbours, struct link *link, const struct addr *local,
-                    const struct addr *hop, uint8_t *bytes, size_t length, int64_t now,
-                    struct error *err)
+/* What stands for many: all ones, or the group's address of RFC 1112 6.4 and RFC 2464 7. */
+static bool group_mac(const struct addr *ip, struct addr *mac)
 {
-    struct addr unknown = {.kind = ADDR_MAC};
+    uint8_t bytes[6];
+    if (addr_is_broadcast(ip)) {
+        memset(bytes, 0xff, sizeof bytes);
+    } else if (!addr_is_multicast(ip)) {
+        return false;
+    } else if (ip->kind == ADDR_IP4) {
+        memcpy(bytes, (const uint8_t[]){1, 0, 0x5e, ip->bytes[1] & 0x7f}, 4);
+        memcpy(bytes + 4, ip->bytes + 2, 2);
+    } else {
+        memset(bytes, 0x33, 2);
+        memcpy(bytes + 2, ip->bytes + 12, 4);
+    }
+    *mac = addr_from(ADDR_MAC, bytes);
+    return true;
+}
+
+enum neighbour_state neighbour_resolve(struct neighbours *neighbours, struct link *link,
+                                       const struct addr *local, const struct addr *hop,
+                                       struct addr *mac, int64_t patience, int64_t now)
+{
+    if (group_mac(hop, mac))
+        return NEIGHBOUR_KNOWN;
     struct neighbour *n = entry_for(neighbours, hop, now);
-    put_ether(bytes, &unknown, &link->mac, hop->kind == ADDR_IP4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6);
     if (n->state == NEIGHBOUR_KNOWN) {
         if (now - n->since > NEIGHBOUR_FRESH) {
             n->since = now;
             send_question(n, link, local);
         }
-        memcpy(bytes, n->mac.bytes, 6);
-        struct frame frame = {.bytes = bytes, .length = length, .original = length};
-        return link_send(link, &frame, err);
-    }
-    if (n->state == NEIGHBOUR_FREE || n->state == NEIGHBOUR_SILENT) {
+        *mac = n->mac;
+    } else if (n->state == NEIGHBOUR_FREE ||
+               (n->state == NEIGHBOUR_SILENT && now - n->retry >= patience)) {
         n->tries = 0;
         ask(n, link, local, now);
     }
+    return n->state;
+}
+
+bool neighbour_send(struct neighbours *neighbours, struct link *link, const struct addr *local,
+                    const struct addr *hop, uint8_t *bytes, size_t length, int64_t now,
+                    struct error *err)
+{
+    struct addr mac = {.kind = ADDR_MAC};
+    bool known = neighbour_resolve(neighbours, link, local, hop, &mac, 0, now) == NEIGHBOUR_KNOWN;
+    put_ether(bytes, &mac, &link->mac, hop->kind == ADDR_IP4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6);
+    if (known) {
+        struct frame frame = {.bytes = bytes, .length = length, .original = length};
+        return link_send(link, &frame, err);
+    }
+    struct neighbour *n = find(neighbours, hop);
     if (n->queued == NEIGHBOUR_QUEUE)
         return true; /* a full queue loses, as wires do */
     uint8_t *copy = malloc(length);
@@ -225,7 +257,7 @@ static void arp_input(struct neighbours *neighbours, struct link *link, const st
     uint16_t operation = get16(arp + 6);
     struct addr mac = addr_from(ADDR_MAC, arp + 8), ip = addr_from(ADDR_IP4, arp + 14);
     struct addr target = addr_from(ADDR_IP4, arp + 24);
-    if (operation == 1 && addr_equal(&target, local) && usable_mac(&mac)) {
+    if (operation == 1 && !neighbours->quiet && addr_equal(&target, local) && usable_mac(&mac)) {
         uint8_t bytes[ETHER_HEADER + ARP_LENGTH];
         size_t n = write_arp(bytes, 2, &link->mac, local, &mac, &ip);
         struct frame frame = {.bytes = bytes, .length = n, .original = n};
@@ -275,7 +307,8 @@ static bool nd_input(struct neighbours *neighbours, struct link *link, const str
     struct addr mac = nd_option(nd + 24, said - 24, 1);
     if (mac.kind == ADDR_NONE)
         mac = addr_from(ADDR_MAC, frame + 6);
-    if (addr_equal(&target, local) && usable_mac(&mac) && !addr_is_zero(&src)) {
+    if (!neighbours->quiet && addr_equal(&target, local) && usable_mac(&mac) &&
+        !addr_is_zero(&src)) {
         uint8_t bytes[ETHER_HEADER + IP6_HEADER + ND_LENGTH];
         size_t n = write_nd(bytes, ND_ADVERTISEMENT, &link->mac, local, &src, &mac, local,
                             0x60000000 /* solicited, override */);
@@ -340,7 +373,8 @@ bool neighbour_silent(const struct neighbours *neighbours, const struct addr *ip
 
 void neighbour_clear(struct neighbours *neighbours)
 {
+    bool quiet = neighbours->quiet;
     for (size_t i = 0; i < NEIGHBOURS; i++)
         drop_queue(&neighbours->entries[i]);
-    memset(neighbours, 0, sizeof *neighbours);
+    *neighbours = (struct neighbours){.quiet = quiet};
 }

@@ -39,8 +39,15 @@ struct neighbour {
 
 struct neighbours {
     struct neighbour entries[NEIGHBOURS];
-    bool news; /* an address became known or was given up since this was last cleared */
+    bool news;  /* an address became known or was given up since this was last cleared */
+    bool quiet; /* the kernel answers for our address, we only ask */
 };
+
+/* The MAC address of `hop` in `mac` if it is known; else it is asked for, unless nobody answered
+ * and that is less than `patience` ago. Broadcast and multicast addresses need no asking. */
+enum neighbour_state neighbour_resolve(struct neighbours *neighbours, struct link *link,
+                                       const struct addr *local, const struct addr *hop,
+                                       struct addr *mac, int64_t patience, int64_t now);
 
 /* Sends a frame (14 bytes of room for the Ethernet header, then an IP datagram) to `hop`, now or
  * when its MAC address is known. `local` is the address that asks. Errors: EHOSTUNREACH once

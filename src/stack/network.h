@@ -49,6 +49,7 @@ struct network {
     struct network_options options;
     struct clock clock;
     struct stack *stacks;
+    uint64_t closed; /* how often it was: pointers to stacks from before are of no use */
     struct tap *taps;
     struct source *ready_first, *ready_last;
     struct trace *trace;             /* -v and the ladder; NULL for none */

@@ -105,7 +105,7 @@ struct stack *stack_for(struct network *network, const struct addr *src, const s
 {
     struct stack *spare = NULL;
     for (struct stack *stack = network->stacks; stack; stack = stack->next) {
-        if (stack->dead)
+        if (stack->dead || stack->exact)
             continue;
         if (stack->local.kind != ADDR_NONE && addr_equal(&stack->local, src))
             return stack;
@@ -137,6 +137,53 @@ struct stack *stack_for(struct network *network, const struct addr *src, const s
     }
     if (stack)
         stack->local = *src;
+    return stack;
+}
+
+/* The interface for stack_exact(): the one that was named, else the one on the way. */
+static bool exact_iface(struct network *network, const char *name, const struct addr *src,
+                        const struct addr *dst, struct iface *iface, struct error *err)
+{
+    struct route route;
+    bool owned = addr_is_local(src) && !addr_is_zero(src);
+    if (!chosen_iface(name[0] ? name : network->options.iface, iface, err))
+        return false;
+    if (iface->index == 0 && !owned && !chosen_iface(network->options.lab, iface, err))
+        return false;
+    return iface->index || (route_get(dst, owned ? src : NULL, 0, &route, err) &&
+                            iface_by_index(route.ifindex, iface, err));
+}
+
+struct stack *stack_exact(struct network *network, const char *name, const struct addr *src,
+                          const struct addr *dst, struct error *err)
+{
+    struct iface iface;
+    char text[ADDR_TEXT];
+    if (network->clock.virtual) {
+        fail(err, ERROR_USAGE, "EOPNOTSUPP", "a simulation has no interfaces of this host");
+        return NULL;
+    }
+    if (!exact_iface(network, name, src, dst, &iface, err))
+        return NULL;
+    if (iface.loopback) {
+        fail(err, ERROR_USAGE, "EOPNOTSUPP",
+             "%s is an address of this host, to which frames made by hand do not lead",
+             addr_format(dst, text));
+        return NULL;
+    }
+    for (struct stack *stack = network->stacks; stack; stack = stack->next)
+        if (stack->exact && !stack->dead && stack->ifindex == iface.index &&
+            addr_equal(&stack->local, src))
+            return stack;
+    struct link *link = link_open_packet(iface.name, "arp or icmp6", err);
+    struct stack *stack = link ? add_stack(network, link, err) : NULL;
+    if (!stack)
+        return NULL;
+    stack->local = *src;
+    stack->ifindex = iface.index;
+    stack->exact = true;
+    stack->host_address = addr_is_local(src);
+    stack->neighbours.quiet = stack->host_address;
     return stack;
 }
 
@@ -252,19 +299,22 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
     *hop = *dst;
     *mtu = stack->link->mtu;
     if (!stack->attached) {
-        const struct addr *src = stack->host_address ? &stack->local : NULL;
+        const struct addr *src =
+            stack->host_address && !addr_is_zero(&stack->local) ? &stack->local : NULL;
+        bool routed = stack->host_address && !stack->exact;
         struct error why;
         if (route_get(dst, src, stack->ifindex, &found, &why)) {
             if (found.mtu)
                 *mtu = found.mtu;
             if (!found.local && found.gateway.kind != ADDR_NONE)
                 *hop = found.gateway;
-        } else if (why.kind == ERROR_ENVIRONMENT ||
-                   (stack->host_address && !addr_is_loopback(&stack->local))) {
+            if (found.broadcast && hop->kind == ADDR_IP4)
+                memset(hop->bytes, 0xff, 4);
+        } else if (why.kind == ERROR_ENVIRONMENT || (routed && !addr_is_loopback(&stack->local))) {
             if (err)
                 *err = why;
             return false;
-        } else if (stack->host_address) {
+        } else if (routed) {
             char here[ADDR_TEXT], there[ADDR_TEXT];
             return fail(err, ERROR_NETWORK, "ENETUNREACH",
                         "%s cannot reach %s: a loopback address stays on this host",
@@ -274,8 +324,8 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
             found = (struct route){.ifindex = stack->ifindex};
         }
         struct addr mac;
-        if (!stack->host_address && stack->link->medium == LINK_ETHERNET &&
-            neigh_get(stack->ifindex, hop, &mac))
+        if (stack->link->medium == LINK_ETHERNET && !addr_is_broadcast(hop) &&
+            !addr_is_multicast(hop) && neigh_get(stack->ifindex, hop, &mac))
             neighbour_set(&stack->neighbours, hop, &mac, clock_now(&stack->network->clock));
     }
     if (route)
@@ -459,6 +509,8 @@ static void datagram_input(struct stack *stack, const uint8_t *ip, size_t length
                            int64_t now)
 {
     if (to_wire(stack, ip, length, time))
+        return;
+    if (stack->exact)
         return;
     struct segment segment;
     enum segment_verdict verdict = segment_read(&segment, ip, length, false);

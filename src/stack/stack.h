@@ -6,6 +6,7 @@
  *     attached link                 a simulation, or a test: the script gave it
  *     SRC is this host's address    raw IP sockets; the kernel routes, a guard keeps it quiet
  *     SRC is nobody's               a packet socket; we answer ARP and NDP for SRC
+ *     the raw socket would mend it  a packet socket for sending only; the kernel answers
  *
  * One set of sockets serves all connections of a stack. */
 #ifndef TCPLUA_STACK_STACK_H
@@ -33,6 +34,7 @@ struct stack {
     struct link *link;
     struct addr local;            /* ADDR_NONE until the first connection, on an attached link */
     bool host_address;            /* the kernel owns `local` too: guards are needed */
+    bool exact;                   /* only sends, what a raw socket would mend: see stack_exact() */
     bool attached;                /* the link was given: every destination is on it */
     uint32_t ifindex;             /* 0 on raw and attached links */
     uint16_t port_low, port_high; /* what the link's filter lets in */
@@ -55,6 +57,12 @@ struct stack {
  */
 struct stack *stack_for(struct network *network, const struct addr *src, const struct addr *dst,
                         struct error *err);
+
+/* A stack for sending only, whose packet socket leaves every byte as it is: on interface `iface`,
+ * or if that is "" on the way to `dst`. SRC may be this host's, or unspecified. Errors: as above;
+ * EOPNOTSUPP if `dst` is this host, to which only raw sockets lead. */
+struct stack *stack_exact(struct network *network, const char *iface, const struct addr *src,
+                          const struct addr *dst, struct error *err);
 
 /* Puts `link` (owned from here on) into the network with the address `local`; with NULL it takes
  * the first SRC that asks for a stack. */
@@ -196,11 +204,8 @@ struct wire {
 struct wire *wire_open(struct network *network, const struct addr *src, const struct addr *dst,
                        uint16_t port, struct error *err);
 
-/* Sends an IP datagram as it is. */
+/* Sends an IP datagram as it is (outlet.h). */
 bool wire_send(struct wire *wire, const uint8_t *bytes, size_t length, struct error *err);
-
-/* The same without a wire, by the stack that suits the datagram's source address. */
-bool network_send(struct network *network, const uint8_t *bytes, size_t length, struct error *err);
 
 /* The oldest datagram in the inbox, for the caller to free(); NULL: none. */
 struct wire_datagram *wire_take(struct wire *wire);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "stack/demux.h"
+#include "stack/outlet.h"
 #include "stack/stack.h"
 
 struct wire *wire_open(struct network *network, const struct addr *src, const struct addr *dst,
@@ -61,57 +62,14 @@ struct wire_datagram *wire_take(struct wire *wire)
     return d;
 }
 
-/* The addresses of an IP datagram. */
-static bool read_addresses(const uint8_t *bytes, size_t length, struct addr *src, struct addr *dst,
-                           struct error *err)
-{
-    if (length >= 20 && bytes[0] >> 4 == 4) {
-        *src = addr_from(ADDR_IP4, bytes + 12);
-        *dst = addr_from(ADDR_IP4, bytes + 16);
-    } else if (length >= 40 && bytes[0] >> 4 == 6) {
-        *src = addr_from(ADDR_IP6, bytes + 8);
-        *dst = addr_from(ADDR_IP6, bytes + 24);
-    } else {
-        return fail(err, ERROR_USAGE, "EINVAL",
-                    "%zu bytes that are no IP datagram cannot be sent at layer 3", length);
-    }
-    return true;
-}
-
-static bool send_datagram(struct stack *stack, const struct addr *dst, const uint8_t *bytes,
-                          size_t length, struct error *err)
-{
-    struct addr hop, to = *dst;
-    uint32_t mtu;
-    if (length > sizeof stack->frame - 14)
-        return fail(err, ERROR_USAGE, "EMSGSIZE", "a datagram of %zu bytes is too long", length);
-    if (to.kind != stack->local.kind)
-        return fail(err, ERROR_USAGE, "EAFNOSUPPORT",
-                    "the datagram and the wire are not of one IP version");
-    if (addr_is_linklocal(&to))
-        to.scope = stack->local.scope;
-    if (!stack_hop(stack, &to, &hop, &mtu, NULL, err))
-        return false;
-    memcpy(stack->frame + 14, bytes, length);
-    return stack_transmit(stack, &hop, length, clock_now(&stack->network->clock), err);
-}
-
 bool wire_send(struct wire *wire, const uint8_t *bytes, size_t length, struct error *err)
 {
-    struct addr src, dst;
+    struct outlet outlet = {.network = NULL};
     if (!wire->stack)
         return fail(err, ERROR_ENVIRONMENT, "EBADF", "the wire's network is closed");
-    return read_addresses(bytes, length, &src, &dst, err) &&
-           send_datagram(wire->stack, &dst, bytes, length, err);
-}
-
-bool network_send(struct network *network, const uint8_t *bytes, size_t length, struct error *err)
-{
-    struct addr src, dst;
-    if (!read_addresses(bytes, length, &src, &dst, err))
-        return false;
-    struct stack *stack = stack_for(network, &src, &dst, err);
-    return stack && send_datagram(stack, &dst, bytes, length, err);
+    outlet.network = wire->stack->network;
+    outlet.own = wire->stack;
+    return outlet_find(&outlet, bytes, length, err) && outlet_send(&outlet, bytes, length, err);
 }
 
 void wire_detach(struct wire *wire)
