@@ -102,6 +102,21 @@ bool addr_parse(struct addr *addr, const char *text, const char *what, struct er
     return fail(err, ERROR_USAGE, "EINVAL", "%s '%s' is not an IP address", what, shown);
 }
 
+/* Scripts read addresses of every packet, and inet_ntop() goes through sprintf(). */
+static void format_ip4(char *text, const uint8_t *bytes)
+{
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            *text++ = '.';
+        if (bytes[i] >= 100)
+            *text++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10)
+            *text++ = (char)('0' + bytes[i] / 10 % 10);
+        *text++ = (char)('0' + bytes[i] % 10);
+    }
+    *text = '\0';
+}
+
 const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT])
 {
     const uint8_t *b = addr->bytes;
@@ -111,7 +126,7 @@ const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT])
                  b[5]);
         break;
     case ADDR_IP4:
-        inet_ntop(AF_INET, b, text, ADDR_TEXT);
+        format_ip4(text, b);
         break;
     case ADDR_IP6: {
         inet_ntop(AF_INET6, b, text, ADDR_TEXT);

@@ -43,6 +43,15 @@ void field_set(const struct field *f, uint8_t *header, uint64_t value)
         header[i] = (uint8_t)((header[i] & ~mask) | value);
 }
 
+/* Appends what there is room for. Returns the new length. */
+static size_t append(char text[static FIELD_TEXT], size_t used, const char *word)
+{
+    while (*word && used < FIELD_TEXT - 1)
+        text[used++] = *word++;
+    text[used] = '\0';
+    return used;
+}
+
 const char *field_flags(const struct field *f, uint64_t value, char text[static FIELD_TEXT])
 {
     size_t used = 0;
@@ -54,9 +63,7 @@ const char *field_flags(const struct field *f, uint64_t value, char text[static 
             break;
         }
         if (value & 1)
-            used += (size_t)snprintf(text + used, FIELD_TEXT - used, "%s%s", joint, f->names[i]);
-        if (used >= FIELD_TEXT)
-            break;
+            used = append(text, append(text, used, joint), f->names[i]);
     }
     return text;
 }
