@@ -69,14 +69,14 @@ static int wrong_type(lua_State *L, const char *owner, const struct field *f, in
 
 uint64_t check_value(lua_State *L, const char *owner, const struct field *f, int index)
 {
-    int good;
-    lua_Integer value = lua_tointegerx(L, index, &good);
-    if (lua_isboolean(L, index) && f->width == 1) {
+    int good = false, type = lua_type(L, index);
+    lua_Integer value = 0;
+    if (type == LUA_TNUMBER)
+        value = lua_tointegerx(L, index, &good);
+    else if (type == LUA_TBOOLEAN && (good = f->width == 1))
         value = lua_toboolean(L, index);
-        good = 1;
-    } else if (lua_type(L, index) != LUA_TNUMBER || !good) {
+    if (!good)
         wrong_type(L, owner, f, index);
-    }
     if (f->kind != FIELD_SEQ && f->width < 64 && (value < 0 || (uint64_t)value > field_max(f)))
         luaL_error(L, "%s.%s takes a number from 0 to %I, not %I", owner, f->name,
                    (LUAI_UACINT)field_max(f), (LUAI_UACINT)value);
@@ -140,9 +140,11 @@ void set_field(lua_State *L, struct packet *p, size_t layer, const struct field 
         set_bytes(L, p, layer, f, index);
     else if (!is_text(L, f, index))
         packet_set_number(p, layer, f, check_value(L, owner, f, index));
+    else if (packet_set_text(p, layer, f, check_text(L, owner, f, index), &err))
+        return;
     else if (is_moving(L, f, index)) /* a prefix */
         wrong_type(L, owner, f, index);
-    else if (!packet_set_text(p, layer, f, check_text(L, owner, f, index), &err))
+    else
         raise_error(L, &err);
 }
 
@@ -177,7 +179,7 @@ void add_pinned(lua_State *L, const struct packet *p, size_t layer)
 
 static struct part *check_layer(lua_State *L)
 {
-    return luaL_checkudata(L, 1, LAYER_CLASS);
+    return check_class(L, 1, CLASS_LAYER);
 }
 
 static const struct field *check_field(lua_State *L, const struct packet *p, size_t layer,
@@ -191,13 +193,10 @@ static const struct field *check_field(lua_State *L, const struct packet *p, siz
     return f;
 }
 
-/* layer.seq; layer.payload is everything behind its header; methods are in upvalue 1. This is where
- * scripts spend their time, so the class is compared with upvalue 2, not looked up. */
+/* layer.seq; layer.payload is everything behind its header; methods are in upvalue 1 */
 static int layer_index(lua_State *L)
 {
-    const struct part *part = lua_touserdata(L, 1);
-    if (!part || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2)))
-        part = check_layer(L);
+    const struct part *part = check_layer(L);
     const struct packet *p = part_packet(part);
     const struct layer *layer = &p->layers[part->layer];
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
@@ -328,5 +327,5 @@ void open_layers(lua_State *L)
         {"__tostring", layer_tostring},
         {NULL, NULL},
     };
-    open_class(L, LAYER_CLASS, layer_index, layer_methods, layer_meta);
+    open_indexed(L, CLASS_LAYER, layer_index, layer_methods, layer_meta);
 }

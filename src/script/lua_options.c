@@ -283,7 +283,7 @@ void set_options(lua_State *L, struct packet *p, size_t layer, const struct fiel
         store(L, p, layer, f, bytes, length);
         return;
     }
-    struct part *other = luaL_testudata(L, index, OPTIONS_CLASS);
+    struct part *other = test_class(L, index, CLASS_OPTIONS);
     if (other) {
         const struct packet *from = part_packet(other);
         size_t length;
@@ -311,12 +311,12 @@ void push_options(lua_State *L, int packet_index, size_t layer, const struct fie
     *part = (struct part){lua_touserdata(L, packet_index), f, layer};
     lua_pushvalue(L, packet_index);
     lua_setiuservalue(L, -2, 1);
-    luaL_setmetatable(L, OPTIONS_CLASS);
+    set_class(L, CLASS_OPTIONS);
 }
 
 static struct part *check_options(lua_State *L)
 {
-    return luaL_checkudata(L, 1, OPTIONS_CLASS);
+    return check_class(L, 1, CLASS_OPTIONS);
 }
 
 static struct option_walk walk_of(const struct part *part)
@@ -499,7 +499,7 @@ void open_options(lua_State *L)
         {"__index", options_index}, {"__newindex", options_newindex}, {"__len", options_len},
         {"__pairs", options_pairs}, {"__tostring", options_tostring}, {NULL, NULL},
     };
-    luaL_newmetatable(L, OPTIONS_CLASS);
+    open_class(L, CLASS_OPTIONS);
     luaL_setfuncs(L, meta, 0);
     lua_pop(L, 1);
 }

@@ -52,13 +52,13 @@ static struct packet *new_packet(lua_State *L, size_t room)
     held->L = L;
     held->index = lua_gettop(L);
     held->origin = (struct origin){0};
-    luaL_setmetatable(L, PACKET_CLASS);
+    set_class(L, CLASS_PACKET);
     return &held->packet;
 }
 
 static struct packet *as_packet(lua_State *L, int index)
 {
-    struct held *held = luaL_checkudata(L, index, PACKET_CLASS);
+    struct held *held = check_class(L, index, CLASS_PACKET);
     held->L = L;
     held->index = lua_absindex(L, index);
     return &held->packet;
@@ -90,13 +90,41 @@ struct packet *push_packet_of(lua_State *L, int index)
 /* --- making -------------------------------------------------------------------------------------
  */
 
+/* What a table says besides values that are simply set. */
+struct found {
+    bool tails, moving; /* a tail or the payload; a field that changes from packet to packet */
+};
+
+/* [-0, +0, v] Sets what the table at index 1 says: the tails and the payload, or all other fields
+ * of the one layer. Tails come last: a pinned length lets them be longer. */
+static struct found set_fields(lua_State *L, struct packet *p, bool tails)
+{
+    const struct proto *proto = p->layers[0].proto;
+    struct found found = {false, false};
+    for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        const struct field *f = proto_field(proto, name);
+        int value = lua_gettop(L);
+        if (!f && strcmp(name, "payload") != 0)
+            luaL_error(L, "%s has no field '%s'", proto->name, luaL_tolstring(L, -2, NULL));
+        else if (f && is_moving(L, f, value))
+            found.moving = true;
+        else if ((!f || f->width == 0) && !tails)
+            found.tails = true;
+        else if (!f)
+            set_payload(L, p, value);
+        else if ((f->width == 0) == tails)
+            set_field(L, p, 0, f, value);
+    }
+    return found;
+}
+
 /* tcp{dport = 80, flags = "S"} -> a packet of one layer, or a set of such; upvalue 1 is the
  * protocol. */
 static int packet_make(lua_State *L)
 {
     const struct proto *proto = lua_touserdata(L, lua_upvalueindex(1));
     struct error err;
-    bool moving = false; /* a field that changes from packet to packet */
     lua_settop(L, 1);
     if (!lua_isnil(L, 1))
         luaL_checktype(L, 1, LUA_TTABLE);
@@ -105,23 +133,10 @@ static int packet_make(lua_State *L)
         return raise_error(L, &err);
     if (lua_isnil(L, 1))
         return 1;
-    for (int tails = 0; tails < 2; tails++) /* tails last: a pinned length lets them be longer */
-        for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-            const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-            const struct field *f = proto_field(proto, name);
-            if (!f && strcmp(name, "payload") == 0) {
-                if (tails)
-                    set_payload(L, p, lua_gettop(L));
-            } else if (!f) {
-                return luaL_error(L, "%s has no field '%s'", proto->name,
-                                  luaL_tolstring(L, -2, NULL));
-            } else if (is_moving(L, f, lua_gettop(L))) {
-                moving = true;
-            } else if ((f->width == 0) == tails) {
-                set_field(L, p, 0, f, lua_gettop(L));
-            }
-        }
-    if (moving)
+    struct found found = set_fields(L, p, false);
+    if (found.tails)
+        set_fields(L, p, true);
+    if (found.moving)
         push_set(L, 1, 2);
     return 1;
 }
@@ -132,46 +147,45 @@ void push_maker(lua_State *L, const struct proto *proto)
     lua_pushcclosure(L, packet_make, 1);
 }
 
-/* [-0, +0, v] Appends the packet or the string at `index`. */
-static void append(lua_State *L, struct packet *p, int index)
-{
-    struct error err;
-    bool good;
-    if (lua_type(L, index) == LUA_TSTRING) {
-        size_t length;
-        const char *bytes = lua_tolstring(L, index, &length);
-        good = packet_append_bytes(p, bytes, length, &err);
-    } else {
-        good = packet_append(p, as_packet(L, index), &err);
-    }
-    if (!good)
-        raise_error(L, &err);
-}
+/* One side of a `/`: a packet, bytes, or (with neither) a set. */
+struct operand {
+    const struct packet *packet;
+    const char *bytes;
+    size_t size;
+};
 
-#define IS_SET SIZE_MAX
-
-static size_t size_of(lua_State *L, int index)
+static struct operand check_operand(lua_State *L, int index)
 {
-    if (lua_type(L, index) == LUA_TSTRING)
-        return lua_rawlen(L, index);
-    if (luaL_testudata(L, index, PACKET_CLASS))
-        return as_packet(L, index)->size;
-    if (!luaL_testudata(L, index, SET_CLASS))
+    struct operand o = {.packet = test_class(L, index, CLASS_PACKET)};
+    if (o.packet)
+        o.size = o.packet->size;
+    else if (lua_type(L, index) == LUA_TSTRING)
+        o.bytes = lua_tolstring(L, index, &o.size);
+    else if (!test_class(L, index, CLASS_SET))
         luaL_error(L, "a packet goes with packets, sets and strings, not with %s",
                    luaL_typename(L, index));
-    return IS_SET;
+    return o;
+}
+
+static void append(lua_State *L, struct packet *p, const struct operand *o)
+{
+    struct error err;
+    if (!(o->packet ? packet_append(p, o->packet, &err)
+                    : packet_append_bytes(p, o->bytes, o->size, &err)))
+        raise_error(L, &err);
 }
 
 int packet_div(lua_State *L)
 {
-    size_t left = size_of(L, 1), right = size_of(L, 2), size = left + right;
-    if (left == IS_SET || right == IS_SET)
+    struct operand left = check_operand(L, 1), right = check_operand(L, 2);
+    if (!(left.packet || left.bytes) || !(right.packet || right.bytes))
         return set_div(L);
+    size_t size = left.size + right.size;
     if (size > PACKET_MAX)
         return luaL_error(L, "a packet of %I bytes is too long", (LUAI_UACINT)size);
     struct packet *p = new_packet(L, size);
-    append(L, p, 1);
-    append(L, p, 2);
+    append(L, p, &left);
+    append(L, p, &right);
     return 1;
 }
 
@@ -201,7 +215,7 @@ void push_parsed(lua_State *L, const struct proto *first, const void *bytes, siz
 
 const struct origin *origin_of(lua_State *L, int index)
 {
-    const struct held *held = luaL_testudata(L, index, PACKET_CLASS);
+    const struct held *held = test_class(L, index, CLASS_PACKET);
     return held && held->origin.time != 0 ? &held->origin : NULL;
 }
 
@@ -212,14 +226,14 @@ static int packet_from(lua_State *L)
     size_t length;
     luaL_checktype(L, 1, LUA_TSTRING);
     const char *bytes = lua_tolstring(L, 1, &length);
-    const char *name = "ip";
+    const struct proto *first = &proto_ip;
     if (!lua_isnoneornil(L, 2)) {
         luaL_checktype(L, 2, LUA_TSTRING);
-        name = lua_tostring(L, 2);
+        first = registry_named(protocols_of(L), lua_tostring(L, 2));
     }
-    const struct proto *first = registry_named(protocols_of(L), name);
     if (!first)
-        return luaL_argerror(L, 2, lua_pushfstring(L, "there is no layer '%s'", name));
+        return luaL_argerror(L, 2,
+                             lua_pushfstring(L, "there is no layer '%s'", lua_tostring(L, 2)));
     if (length > PACKET_MAX)
         return luaL_argerror(L, 1, "too many bytes for a packet");
     const struct origin origin = {
@@ -255,7 +269,7 @@ static void push_layer(lua_State *L, int index, size_t layer)
     *part = (struct part){lua_touserdata(L, index), NULL, layer};
     lua_pushvalue(L, index);
     lua_setiuservalue(L, -2, 1);
-    luaL_setmetatable(L, LAYER_CLASS);
+    set_class(L, CLASS_LAYER);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, index, value);
 }
@@ -285,9 +299,7 @@ static bool push_origin(lua_State *L, const struct origin *origin, const char *n
  * that is upvalue 1; where it was seen */
 static int packet_index(lua_State *L)
 {
-    const struct packet *p = lua_touserdata(L, 1);
-    if (!p || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2)))
-        p = as_packet(L, 1);
+    const struct packet *p = as_packet(L, 1);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
     int layer = packet_layer(p, name);
     if (layer >= 0) {
@@ -362,7 +374,7 @@ static int packet_len(lua_State *L)
 
 static int packet_eq(lua_State *L)
 {
-    if (!luaL_testudata(L, 1, PACKET_CLASS) || !luaL_testudata(L, 2, PACKET_CLASS))
+    if (!test_class(L, 1, CLASS_PACKET) || !test_class(L, 2, CLASS_PACKET))
         return 0;
     const struct packet *a = check_packet(L, 1), *b = check_packet(L, 2);
     lua_pushboolean(L, a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0);
@@ -488,17 +500,16 @@ static int packet_tostring(lua_State *L)
 /* --- the module ---------------------------------------------------------------------------------
  */
 
-void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_Reg *methods,
-                const luaL_Reg *meta)
+void open_indexed(lua_State *L, enum class class, lua_CFunction index, const luaL_Reg *methods,
+                  const luaL_Reg *meta)
 {
-    luaL_newmetatable(L, name);
+    open_class(L, class);
     luaL_setfuncs(L, meta, 0);
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "methods"); /* for those that are written in Lua */
-    lua_pushvalue(L, -2);
-    lua_pushcclosure(L, index, 2);
+    lua_pushcclosure(L, index, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }
@@ -523,7 +534,7 @@ static void open_classes(lua_State *L)
         {"__len", packet_len},           {"__eq", packet_eq},
         {"__tostring", packet_tostring}, {NULL, NULL},
     };
-    open_class(L, PACKET_CLASS, packet_index, packet_methods, packet_meta);
+    open_indexed(L, CLASS_PACKET, packet_index, packet_methods, packet_meta);
     open_layers(L);
     open_options(L);
 }
@@ -538,7 +549,7 @@ int luaopen_tcplua_packet_core(lua_State *L)
     luaL_newlib(L, functions);
     open_protocols(L);
     open_sets(L);
-    luaL_getmetatable(L, PACKET_CLASS);
+    push_class(L, CLASS_PACKET);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "methods");
     lua_pop(L, 1);

@@ -6,6 +6,7 @@
 #include <lua.h>
 
 #include "packet/packet.h"
+#include "script/util.h"
 
 /* A layer, or a field with options in it, as seen from Lua. Its user value 1 keeps the packet. */
 struct part {
@@ -21,10 +22,6 @@ struct origin {
     const char *direction; /* "in", "out", or NULL: not known */
     char iface[16];        /* "": not known */
 };
-
-#define PACKET_CLASS  "tcplua.packet"
-#define LAYER_CLASS   "tcplua.layer"
-#define OPTIONS_CLASS "tcplua.options"
 
 /* [-0, +0, -] The packet of a part, with all that is computed in place. */
 static inline const struct packet *part_packet(const struct part *part)
@@ -81,10 +78,9 @@ void set_payload(lua_State *L, struct packet *packet, int index);
 /* [-0, +0, m] Appends "tcp.checksum", … to the list on top of the stack: what is pinned. */
 void add_pinned(lua_State *L, const struct packet *packet, size_t layer);
 
-/* [-0, +0, m] Makes a class whose __index finds its methods in upvalue 1 and itself in upvalue 2.
- */
-void open_class(lua_State *L, const char *name, lua_CFunction index, const luaL_Reg *methods,
-                const luaL_Reg *meta);
+/* [-0, +0, m] Makes a class whose __index finds its methods in upvalue 1. */
+void open_indexed(lua_State *L, enum class class, lua_CFunction index, const luaL_Reg *methods,
+                  const luaL_Reg *meta);
 
 /* [-0, +0, -] The protocols of this state. */
 const struct registry *protocols_of(lua_State *L);

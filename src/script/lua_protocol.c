@@ -3,16 +3,14 @@
 
 #include "packet/option.h"
 #include "script/lua_packet.h"
+#include "script/script.h"
 #include "script/util.h"
 
-static const char registry_key; /* registry[&registry_key]: the protocols of this state */
+static const char registry_key; /* registry[&registry_key] keeps the protocols of this state */
 
 const struct registry *protocols_of(lua_State *L)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
-    const struct registry *registry = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return registry;
+    return script_of(L)->protocols;
 }
 
 static const char *const spaces[] = {
@@ -159,13 +157,13 @@ static const char *keep_string(lua_State *L, int keep, const char *what)
 }
 
 /* A word that can stand behind a dot in Lua, and that `taken` (a class) has no method for. */
-static void check_word(lua_State *L, const char *word, const char *class)
+static void check_word(lua_State *L, const char *word, enum class class)
 {
     bool good = strspn(word, "0123456789") == 0 && strlen(word) <= 32;
     for (const char *c = word; *c; c++)
         good = good && ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
                         (*c >= '0' && *c <= '9') || *c == '_');
-    luaL_getmetatable(L, class);
+    push_class(L, class);
     lua_getfield(L, -1, "methods");
     if (!good || strcmp(word, "payload") == 0 || lua_getfield(L, -1, word) != LUA_TNIL)
         luaL_error(L, "declare: '%s' cannot be a name here", word);
@@ -249,7 +247,7 @@ static void declare_field(lua_State *L, struct declared *d, int index, int keep,
     struct field *f = &d->fields[d->proto.count];
     lua_rawgeti(L, index, 1);
     const char *name = keep_string(L, keep, "the name of a field");
-    check_word(L, name, LAYER_CLASS);
+    check_word(L, name, CLASS_LAYER);
     if (proto_field(&d->proto, name))
         luaL_error(L, "declare: there are two fields '%s'", name);
     size_t kind = word_field(L, index, "kind", kinds, sizeof kinds / sizeof kinds[0]);
@@ -339,7 +337,7 @@ static int packet_declare(lua_State *L)
     d->proto.numbers = d->numbers;
     lua_getfield(L, 1, "name");
     d->proto.name = keep_string(L, 3, "name");
-    check_word(L, d->proto.name, PACKET_CLASS);
+    check_word(L, d->proto.name, CLASS_PACKET);
     if (lua_getfield(L, 1, "fields") != LUA_TTABLE)
         return luaL_error(L, "declare: fields is a list of {name, bits}");
     size_t bit = 0;
@@ -384,6 +382,7 @@ void open_protocols(lua_State *L)
     lua_newtable(L); /* keeps what is declared */
     lua_setiuservalue(L, -2, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+    script_of(L)->protocols = registry;
     luaL_setfuncs(L, functions, 0);
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, packet_declare, 1);

@@ -233,7 +233,7 @@ static bool read_generator(lua_State *L, struct generator *g, const char *owner,
 
 static struct held_set *check_set(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, SET_CLASS);
+    return check_class(L, index, CLASS_SET);
 }
 
 /* [-0, +1, v] An empty set around the packet at `packet_index`. */
@@ -250,7 +250,7 @@ static struct held_set *new_set(lua_State *L, int packet_index)
     lua_setiuservalue(L, -2, TEMPLATE_VALUE);
     lua_newtable(L);
     lua_setiuservalue(L, -2, LISTS_VALUE);
-    luaL_setmetatable(L, SET_CLASS);
+    set_class(L, CLASS_SET);
     return held;
 }
 
@@ -290,7 +290,7 @@ void push_set(lua_State *L, int table_index, int packet_index)
 /* [-0, +1, -] The packet that stands for the operand at `index`: of a set its template. */
 static void push_operand(lua_State *L, int index)
 {
-    if (luaL_testudata(L, index, SET_CLASS))
+    if (test_class(L, index, CLASS_SET))
         lua_getiuservalue(L, index, TEMPLATE_VALUE);
     else
         lua_pushvalue(L, index);
@@ -303,13 +303,13 @@ int set_div(lua_State *L)
     lua_pushcfunction(L, packet_div);
     push_operand(L, 1);
     size_t layers = 0; /* of the left operand */
-    if (lua_type(L, -1) == LUA_TUSERDATA && luaL_testudata(L, -1, PACKET_CLASS))
+    if (test_class(L, -1, CLASS_PACKET))
         layers = ((const struct packet *)lua_touserdata(L, -1))->count;
     push_operand(L, 2);
     lua_call(L, 2, 1);
     struct held_set *held = new_set(L, 3);
     for (int i = 1; i <= 2; i++) {
-        const struct held_set *from = luaL_testudata(L, i, SET_CLASS);
+        const struct held_set *from = test_class(L, i, CLASS_SET);
         if (!from)
             continue;
         if (!set_append(&held->set, &from->set, i == 1 ? 0 : layers, &err))
@@ -339,7 +339,7 @@ static struct held_set *prepare(lua_State *L, int index)
 
 const struct set *to_set(lua_State *L, int index)
 {
-    return luaL_testudata(L, index, SET_CLASS) ? &prepare(L, index)->set : NULL;
+    return test_class(L, index, CLASS_SET) ? &prepare(L, index)->set : NULL;
 }
 
 void start_set(lua_State *L, int index, struct set_cursor *cursor)
@@ -479,8 +479,8 @@ void open_sets(lua_State *L)
     luaL_setfuncs(L, functions, 0);
     new_class(L, GENERATOR_CLASS, none, generator_meta);
     lua_pop(L, 1);
-    open_class(L, SET_CLASS, set_index, methods, meta);
-    luaL_getmetatable(L, SET_CLASS);
+    open_indexed(L, CLASS_SET, set_index, methods, meta);
+    push_class(L, CLASS_SET);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "set_methods");
     lua_pop(L, 1);

@@ -7,8 +7,6 @@
 
 #include "packet/set.h"
 
-#define SET_CLASS "tcplua.set"
-
 /* [-0, +0, -] Whether the value at `index` is p.range(…), p.list {…}, … */
 bool is_generator(lua_State *L, int index);
 

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "script/util.h"
 #include "stack/network.h"
 
 enum {
@@ -27,6 +28,8 @@ enum {
     STATUS_TIMEOUT = 124,
 };
 
+struct registry;
+
 struct script {
     lua_State *L;
     struct network network;               /* closed when the state is */
@@ -34,6 +37,8 @@ struct script {
     int (*leave)(void *self, int status); /* called by os.exit when the state is closed: what else
                                              there is to close; returns the exit status */
     void *self;
+    const struct registry *protocols; /* kept by the state; NULL without tcplua.packet */
+    int classes[CLASSES];             /* references to their metatables */
     const char *prelude; /* a module that is required first, or NULL; what it returns is called
                             with the script's arguments before the script is, and what that
                             returns after it */

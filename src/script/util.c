@@ -74,6 +74,48 @@ void new_class(lua_State *L, const char *name, const luaL_Reg *methods, const lu
     lua_setfield(L, -2, "__index");
 }
 
+static const char *const class_names[CLASSES] = {[CLASS_PACKET] = "tcplua.packet",
+                                                 [CLASS_LAYER] = "tcplua.layer",
+                                                 [CLASS_OPTIONS] = "tcplua.options",
+                                                 [CLASS_SET] = "tcplua.set"};
+
+void open_class(lua_State *L, enum class class)
+{
+    luaL_newmetatable(L, class_names[class]);
+    lua_pushvalue(L, -1);
+    script_of(L)->classes[class] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void push_class(lua_State *L, enum class class)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(L)->classes[class]);
+}
+
+void set_class(lua_State *L, enum class class)
+{
+    push_class(L, class);
+    lua_setmetatable(L, -2);
+}
+
+void *test_class(lua_State *L, int index, enum class class)
+{
+    void *object = lua_touserdata(L, index);
+    if (!object || !lua_getmetatable(L, index))
+        return NULL;
+    push_class(L, class);
+    bool same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return same ? object : NULL;
+}
+
+void *check_class(lua_State *L, int index, enum class class)
+{
+    void *object = test_class(L, index, class);
+    if (!object)
+        luaL_typeerror(L, index, class_names[class]);
+    return object;
+}
+
 /* --- options ------------------------------------------------------------------------------------
  */
 

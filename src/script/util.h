@@ -29,6 +29,16 @@ bool is_error(lua_State *L, int index);
  * __index, `meta` into the metatable itself. */
 void new_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
 
+/* Classes whose objects are made and looked at for every packet: their metatables are found by
+ * number, which takes a third of the time that a name does. */
+enum class { CLASS_PACKET, CLASS_LAYER, CLASS_OPTIONS, CLASS_SET, CLASSES };
+
+void open_class(lua_State *L, enum class class); /* [-0, +1, m] Makes the metatable. */
+void push_class(lua_State *L, enum class class); /* [-0, +1, -] Pushes it. */
+void set_class(lua_State *L, enum class class);  /* [-0, +0, -] As luaL_setmetatable(). */
+void *test_class(lua_State *L, int index, enum class class);  /* [-0, +0, -] luaL_testudata(). */
+void *check_class(lua_State *L, int index, enum class class); /* [-0, +0, v] luaL_checkudata(). */
+
 /* [-0, +0, v] The table at `index` must have no field but `names` (NULL-terminated); else raises,
  * naming the field. */
 void check_fields(lua_State *L, int index, const char *const *names);
