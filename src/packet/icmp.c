@@ -2,7 +2,7 @@
  * type; errors then quote the packet they are about. */
 #include "packet/proto.h"
 
-static const uint8_t echo[] = {6, 0, 8, 13, 14, 15, 16};
+static const uint8_t echo[] = {8, 0, 8, 13, 14, 15, 16, 17, 18}; /* 17 and 18: RFC 950 */
 static const uint8_t unreachable[] = {1, 3};
 static const uint8_t redirect[] = {1, 5};
 static const uint8_t parameter[] = {1, 12};
