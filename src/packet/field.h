@@ -30,6 +30,7 @@ enum field_role {
     ROLE_PLAIN,
     ROLE_SRC,             /* the addresses that a pseudo-header takes */
     ROLE_DST,             /* */
+    ROLE_ROUTE,           /* may say that it goes elsewhere in the end, which they take instead */
     ROLE_FRAGMENT,        /* if not 0, what follows is the middle of something, not a header */
     ROLE_MORE,            /* if not 0, what follows goes on in another packet */
     ROLE_SPORT,           /* what follows may go by either port, */

@@ -17,7 +17,7 @@ static const struct field fields[] = {
     {"checksum", 80, 16, .kind = FIELD_HEX, .role = ROLE_CHECKSUM_HEADER},
     {"src", 96, 32, .kind = FIELD_IP4, .role = ROLE_SRC},
     {"dst", 128, 32, .kind = FIELD_IP4, .role = ROLE_DST},
-    {"options", 160, 0, .kind = FIELD_OPTIONS, .options = &ip_options},
+    {"options", 160, 0, .kind = FIELD_OPTIONS, .role = ROLE_ROUTE, .options = &ip_options},
     {"dscp", 8, 6, .alias = true}, /* RFC 2474 */
     {"ecn", 14, 2, .alias = true}, /* RFC 3168 */
     {"df", 49, 1, .alias = true},

@@ -22,7 +22,7 @@ const struct proto proto_ip6 = {
     .name = "ip6",
     PROTO_FIELDS(ip6_fields),
     .minimum = 40,
-    .next = SPACE_IP,
+    .next = SPACE_IP6,
     .numbers = (const struct proto_number[]){{SPACE_ETHERTYPE, 0x86dd},
                                              {SPACE_FAMILY, 24}, /* NetBSD, OpenBSD */
                                              {SPACE_FAMILY, 28}, /* FreeBSD */
@@ -47,32 +47,32 @@ const struct proto proto_ip6_hop = {
     .name = "ip6_hop",
     PROTO_FIELDS(options_fields),
     .minimum = 2,
-    .next = SPACE_IP,
-    .numbers = (const struct proto_number[]){{SPACE_IP, 0}, {SPACE_NONE, 0}},
+    .next = SPACE_IP6,
+    .numbers = (const struct proto_number[]){{SPACE_IP6, 0}, {SPACE_NONE, 0}},
 };
 
 const struct proto proto_ip6_dest = {
     .name = "ip6_dest",
     PROTO_FIELDS(options_fields),
     .minimum = 2,
-    .next = SPACE_IP,
-    .numbers = (const struct proto_number[]){{SPACE_IP, 60}, {SPACE_NONE, 0}},
+    .next = SPACE_IP6,
+    .numbers = (const struct proto_number[]){{SPACE_IP6, 60}, {SPACE_NONE, 0}},
 };
 
 static const struct field route_fields[] = {
     {"next", 0, 8, .role = ROLE_NEXT, .initial = 59},
     {"length", 8, 8, .role = ROLE_HEADER_LENGTH, .unit = 8, .bias = 1},
-    {"type", 16, 8, .initial = 4}, /* segment routing (RFC 8754) */
-    {"segleft", 24, 8, .kind = FIELD_NUMBER},
-    {"data", 32, 0, .kind = FIELD_BYTES},
+    {"type", 16, 8, .role = ROLE_ROUTE, .initial = 4}, /* segment routing (RFC 8754) */
+    {"segleft", 24, 8, .role = ROLE_ROUTE},
+    {"data", 32, 0, .kind = FIELD_BYTES, .role = ROLE_ROUTE},
 };
 
 const struct proto proto_ip6_route = {
     .name = "ip6_route",
     PROTO_FIELDS(route_fields),
     .minimum = 4,
-    .next = SPACE_IP,
-    .numbers = (const struct proto_number[]){{SPACE_IP, 43}, {SPACE_NONE, 0}},
+    .next = SPACE_IP6,
+    .numbers = (const struct proto_number[]){{SPACE_IP6, 43}, {SPACE_NONE, 0}},
 };
 
 static const struct field frag_fields[] = {
@@ -88,6 +88,6 @@ const struct proto proto_ip6_frag = {
     .name = "ip6_frag",
     PROTO_FIELDS(frag_fields),
     .minimum = 8,
-    .next = SPACE_IP,
-    .numbers = (const struct proto_number[]){{SPACE_IP, 44}, {SPACE_NONE, 0}},
+    .next = SPACE_IP6,
+    .numbers = (const struct proto_number[]){{SPACE_IP6, 44}, {SPACE_NONE, 0}},
 };

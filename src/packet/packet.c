@@ -439,6 +439,12 @@ static uint64_t filled_under(const struct proto *proto, const struct field *f)
     return pins;
 }
 
+/* Whether pseudo-headers depend on it. */
+static bool is_address(const struct field *f)
+{
+    return f->role == ROLE_SRC || f->role == ROLE_DST || f->role == ROLE_ROUTE;
+}
+
 static void changed(struct packet *p, size_t i, const struct field *f)
 {
     struct layer *l = &p->layers[i];
@@ -446,7 +452,7 @@ static void changed(struct packet *p, size_t i, const struct field *f)
         pin(l, f);
     else if (f->alias)
         l->pins |= filled_under(l->proto, f);
-    make_stale(p, f->role == ROLE_SRC || f->role == ROLE_DST ? p->count : i + 1);
+    make_stale(p, is_address(f) ? p->count : i + 1);
 }
 
 bool packet_pinned(const struct packet *p, size_t i, const struct field *f)
@@ -510,6 +516,7 @@ static bool set_tail(struct packet *p, size_t i, const struct field *f, const vo
     if (!resize(p, i + 1, l->offset + (uint32_t)start, l->header - (uint32_t)start, header - start,
                 err))
         return false;
+    make_stale(p, is_address(f) ? p->count : i + 1);
     uint8_t *at = p->bytes + l->offset + start;
     if (length > 0)
         memcpy(at, bytes, length);
@@ -586,12 +593,57 @@ static void fill(struct packet *p, size_t i, const struct field *f)
     field_set(f, packet_header(p, i), value);
 }
 
+/* The last address of an IPv4 source route that is not at its end yet (RFC 791), NULL if there is
+ * none. */
+static const uint8_t *end_of_source_route(const struct packet *p, size_t i)
+{
+    enum { LOOSE = 131, STRICT = 137 };
+    struct option_walk walk = {.table = &ip_options};
+    struct option option;
+    walk.bytes = packet_bytes(p, i, proto_tail(&proto_ip), &walk.length);
+    while (option_next(&walk, &option))
+        if (option.kind == LOOSE || option.kind == STRICT) {
+            /* a pointer to the next address, counted from the kind as 1, and the addresses */
+            bool left = option.length >= 5 && option.length % 4 == 1 && option.value[0] >= 4 &&
+                        option.value[0] % 4 == 0 && option.value[0] <= option.length;
+            return left ? option.value + option.length - 4 : NULL;
+        }
+    return NULL;
+}
+
+/* The last address of a routing header that has segments left, NULL if there is none: the first
+ * one of a list that is written backwards (RFC 8754), else the last one (RFC 6275). */
+static const uint8_t *end_of_segments(const struct packet *p, size_t i)
+{
+    enum { TYPE = 2, LEFT = 3, LIST = 8, SOURCE = 0, MOBILE = 2, SEGMENTS = 4 };
+    const uint8_t *header = packet_header(p, i);
+    uint32_t length = p->layers[i].header;
+    if (length < LIST + 16 || length % 16 != LIST % 16 || header[LEFT] == 0)
+        return NULL;
+    if (header[TYPE] == SEGMENTS)
+        return header + LIST;
+    return header[TYPE] == SOURCE || header[TYPE] == MOBILE ? header + length - 16 : NULL;
+}
+
+/* Where the packet goes that layer `i` is in, whose addresses are in layer `j`: to the end of its
+ * route, if it has one (RFC 8200, 8.1). */
+static const uint8_t *final_destination(const struct packet *p, size_t i, size_t j)
+{
+    const uint8_t *end = NULL;
+    if (p->layers[j].proto == &proto_ip)
+        end = end_of_source_route(p, j);
+    for (size_t k = i; !end && --k > j;)
+        if (p->layers[k].proto == &proto_ip6_route)
+            end = end_of_segments(p, k);
+    return end ? end : packet_header(p, j) + proto_role(p->layers[j].proto, ROLE_DST)->bit / 8U;
+}
+
 /* Adds the pseudo-header of layer `i`: the addresses of the nearest layer around it that has
  * some, and its own protocol number. */
 static bool add_pseudo(const struct packet *p, size_t i, uint64_t *sum)
 {
     const struct layer *l = &p->layers[i];
-    int64_t number = proto_number_in(l->proto, SPACE_IP);
+    int64_t number = proto_number_in(l->proto, SPACE_IP6);
     for (size_t j = i; j-- > 0;) {
         const struct field *src = proto_role(p->layers[j].proto, ROLE_SRC);
         const struct field *dst = proto_role(p->layers[j].proto, ROLE_DST);
@@ -599,7 +651,7 @@ static bool add_pseudo(const struct packet *p, size_t i, uint64_t *sum)
             continue;
         const uint8_t *header = packet_header(p, j);
         *sum = checksum_add(*sum, header + src->bit / 8, src->width / 8U);
-        *sum = checksum_add(*sum, header + dst->bit / 8, dst->width / 8U);
+        *sum = checksum_add(*sum, final_destination(p, i, j), dst->width / 8U);
         *sum += (number < 0 ? 0 : (uint64_t)number) + (l->end - l->offset);
         return true;
     }
@@ -618,8 +670,9 @@ static bool sum_of(const struct packet *p, size_t i, const struct field *f, uint
         return false;
     *pseudo = checksum_fold(sum);
     size_t length = f->role == ROLE_CHECKSUM_HEADER ? l->header : l->end - l->offset;
-    sum = checksum_add(sum, header, length);
-    sum += 0xffffU - field_get(f, header); /* takes out what stands there now */
+    size_t at = f->bit / 8U; /* even */
+    sum = checksum_add(sum, header, at);
+    sum = checksum_add(sum, header + at + 2, length - at - 2);
     *right = checksum_finish(sum);
     if (f->role == ROLE_CHECKSUM_UDP && *right == 0)
         *right = 0xffff;
@@ -688,8 +741,9 @@ enum packet_sum packet_checksum(const struct packet *p, size_t i, uint16_t *righ
     uint16_t found = (uint16_t)field_get(f, packet_header(p, i));
     if (f->role == ROLE_CHECKSUM_UDP && found == 0)
         return SUM_NONE;
-    /* 0 and 0xffff are one number in ones' complement arithmetic */
-    if (found == should || (found == 0 && should == 0xffff) || (found == 0xffff && should == 0))
+    /* 0xffff is another 0 in ones' complement arithmetic; but a sum of nothing but zeros is not
+     * the one that a receiver wants to find */
+    if (found == should || (found == 0xffff && should == 0))
         return SUM_GOOD;
     return f->role >= ROLE_CHECKSUM_PSEUDO && found == pseudo ? SUM_PARTIAL : SUM_BAD;
 }

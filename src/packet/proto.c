@@ -35,10 +35,16 @@ void proto_initial(const struct proto *proto, uint8_t *header)
             field_set(&proto->fields[i], header, proto->fields[i].initial);
 }
 
+/* Whether the number counts among those of `space`. */
+static bool is_in(const struct proto_number *n, enum number_space space)
+{
+    return n->space == space || (space == SPACE_IP6 && n->space == SPACE_IP);
+}
+
 bool proto_answers_to(const struct proto *proto, enum number_space space, uint32_t number)
 {
     for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++)
-        if (n->space == space && n->number == number)
+        if (is_in(n, space) && n->number == number)
             return true;
     return false;
 }
@@ -46,7 +52,7 @@ bool proto_answers_to(const struct proto *proto, enum number_space space, uint32
 int64_t proto_number_in(const struct proto *proto, enum number_space space)
 {
     for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++)
-        if (n->space == space)
+        if (is_in(n, space))
             return n->number;
     return -1;
 }

@@ -16,7 +16,8 @@
 enum number_space {
     SPACE_NONE,
     SPACE_ETHERTYPE,
-    SPACE_IP,     /* IPv4 protocol, IPv6 next header */
+    SPACE_IP,     /* IPv4 protocol; these are IPv6's as well, */
+    SPACE_IP6,    /* which has extension headers besides (RFC 8200) */
     SPACE_ICMP,   /* type of the message: what follows its eight bytes */
     SPACE_ICMP6,  /* */
     SPACE_TCP,    /* ports */

@@ -13,10 +13,14 @@ const struct registry *protocols_of(lua_State *L)
     return script_of(L)->protocols;
 }
 
-static const char *const spaces[] = {
-    [SPACE_ETHERTYPE] = "ethertype", [SPACE_IP] = "ip",   [SPACE_ICMP] = "icmp",
-    [SPACE_ICMP6] = "icmp6",         [SPACE_TCP] = "tcp", [SPACE_UDP] = "udp",
-    [SPACE_FAMILY] = "family"};
+static const char *const spaces[] = {[SPACE_ETHERTYPE] = "ethertype",
+                                     [SPACE_IP] = "ip",
+                                     [SPACE_IP6] = "ip6",
+                                     [SPACE_ICMP] = "icmp",
+                                     [SPACE_ICMP6] = "icmp6",
+                                     [SPACE_TCP] = "tcp",
+                                     [SPACE_UDP] = "udp",
+                                     [SPACE_FAMILY] = "family"};
 
 enum { SPACES = sizeof spaces / sizeof spaces[0] };
 

@@ -268,6 +268,61 @@ t.test("what links are: cooked captures, address families, two tags", function()
   t.equal(p.parse(tagged:bytes(), "eth").vlan.vlan, 7)
 end)
 
+t.test("a checksum over nothing but zeros is 0xffff", function()
+  local reply = p.ip { src = SRC, dst = DST } / p.icmp { type = 0 } / "\0\0"
+  t.equal(reply.icmp:raw "checksum", "\xff\xff")
+  t.equal(select(2, reply.icmp:checksum_ok()), "good")
+  reply.icmp.checksum = 0
+  t.equal(select(2, reply.icmp:checksum_ok()), "bad")
+  -- where the rest adds up to 0xffff, both zeros of the arithmetic are right
+  local ones = p.ip { src = SRC, dst = DST } / p.icmp { type = 255, code = 255 }
+  t.equal(ones.icmp.checksum, 0)
+  ones.icmp.checksum = 0xffff
+  t.equal(select(2, ones.icmp:checksum_ok()), "good")
+end)
+
+t.test("pseudo-headers have the end of a route", function()
+  local function sum(header, dst)
+    return (header / p.udp { dport = 9 } / "data").udp.checksum, (dst / p.udp { dport = 9 }
+      / "data").udp.checksum
+  end
+  local function same(header, dst) local a, b = sum(header, dst) t.equal(a, b) end
+  local first, last = "2001:db8::a", "2001:db8::b"
+  local list = p.ip6 { src = first, dst = last }.ip6:raw():sub(9)
+  local function route(values)
+    return p.ip6 { src = SRC6, dst = DST6 } / p.ip6_route(values)
+  end
+  local function to(dst) return p.ip6 { src = SRC6, dst = dst } end
+  same(route { type = 4, segleft = 1, data = "\1\0\0\0" .. list }, to(first))
+  same(route { type = 4, segleft = 0, data = "\1\0\0\0" .. list }, to(DST6))
+  same(route { type = 0, segleft = 1, data = "\0\0\0\0" .. list }, to(last))
+  same(route { type = 2, segleft = 1, data = "\0\0\0\0" .. list:sub(17) }, to(last))
+  same(route { type = 5, segleft = 1, data = "\0\0\0\0" .. list }, to(DST6))
+  same(route { type = 4, segleft = 1, data = "\0\0\0\0" }, to(DST6))
+  local function source(options) return p.ip { src = SRC, dst = DST, options = options } end
+  local function to4(dst) return p.ip { src = SRC, dst = dst } end
+  same(source { LSRR = { "192.0.2.7", "192.0.2.8" } }, to4 "192.0.2.8")
+  same(source { SSRR = { pointer = 8, "192.0.2.7", "192.0.2.8" } }, to4 "192.0.2.8")
+  same(source { LSRR = { pointer = 12, "192.0.2.7", "192.0.2.8" } }, to4(DST))
+  same(source { LSRR = { pointer = 5, "192.0.2.7", "192.0.2.8" } }, to4(DST))
+  same(source { LSRR = "\4abc" }, to4(DST))
+  -- an edit counts
+  local packet = route { type = 4, segleft = 0, data = "\1\0\0\0" .. list } / p.udp() / "data"
+  local before = packet.udp.checksum
+  packet.ip6_route.segleft = 1
+  assert(packet.udp.checksum ~= before)
+  t.equal(packet.udp:checksum_ok(), true)
+  packet.ip6_route.data = ""
+  t.equal(packet.udp.checksum, before)
+end)
+
+t.test("IPv6's extension headers are not IPv4's", function()
+  local packet = p.parse((p.ip { proto = 0 } / ("\0"):rep(8)):bytes())
+  t.equal(table.concat(packet:layers(), " "), "ip")
+  t.equal(#packet.payload, 8)
+  t.equal((p.ip6() / p.ip6_hop() / p.ip6_frag()).ip6_hop.next, 44)
+end)
+
 t.test("options with fields of their own", function()
   local function again(made, name)
     local back = p.parse(made:bytes(), name)
