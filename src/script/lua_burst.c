@@ -51,12 +51,11 @@ static bool push_sourced(lua_State *L, const struct packet *packet, struct packe
 static const uint8_t *push_bytes(lua_State *L, int index, bool sourced, size_t *length,
                                  struct error *err)
 {
-    const struct part *part = luaL_testudata(L, index, PACKET_CLASS);
-    if (!part) {
+    const struct packet *packet = test_class(L, index, CLASS_PACKET);
+    if (!packet) {
         lua_pushvalue(L, index);
         return (const uint8_t *)luaL_checklstring(L, index, length);
     }
-    const struct packet *packet = lua_touserdata(L, index);
     struct packet *copy = NULL;
     packet_finish((struct packet *)(uintptr_t)packet);
     if (sourced && !push_sourced(L, packet, &copy, err))
