@@ -147,17 +147,15 @@ static bool address(const struct raw *self, const struct frame *frame, struct so
     return true;
 }
 
-/* As Linux's raw_send_hdrinc(). A header that says it is shorter than 20 bytes goes untouched, and
- * an ID of 0 stays one where DF is set, for then it means nothing (RFC 6864). */
+/* As Linux's raw_send_hdrinc(). An ID of 0 stays one where DF is set, for then it means nothing
+ * (RFC 6864). */
 const char *link_raw_mends(const uint8_t *ip, size_t length)
 {
     if (length < IP4_HEADER || ip[0] >> 4 != 4)
         return NULL;
     size_t header = (size_t)(ip[0] & 15) * 4;
-    if (header > length)
+    if (header > length || header < IP4_HEADER)
         return "ihl";
-    if (header < IP4_HEADER)
-        return NULL;
     if (get32(ip + 12) == 0)
         return "src";
     if (get16(ip + 2) != length)

@@ -145,7 +145,7 @@ static bool exact_iface(struct network *network, const char *name, const struct 
                         const struct addr *dst, struct iface *iface, struct error *err)
 {
     struct route route;
-    bool owned = addr_is_local(src) && !addr_is_zero(src);
+    bool owned = addr_is_local(src) && !addr_is_zero(src) && !addr_is_loopback(src);
     if (!chosen_iface(name[0] ? name : network->options.iface, iface, err))
         return false;
     if (iface->index == 0 && !owned && !chosen_iface(network->options.lab, iface, err))
@@ -299,9 +299,11 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
     *hop = *dst;
     *mtu = stack->link->mtu;
     if (!stack->attached) {
-        const struct addr *src =
-            stack->host_address && !addr_is_zero(&stack->local) ? &stack->local : NULL;
         bool routed = stack->host_address && !stack->exact;
+        bool anywhere = addr_is_zero(&stack->local) || addr_is_loopback(&stack->local);
+        bool from =
+            stack->host_address && (routed || !anywhere); /* else the routing table objects */
+        const struct addr *src = from ? &stack->local : NULL;
         struct error why;
         if (route_get(dst, src, stack->ifindex, &found, &why)) {
             if (found.mtu)
