@@ -187,13 +187,17 @@ struct stack *stack_exact(struct network *network, const char *name, const struc
     return stack;
 }
 
-/* The lab's kernel end becomes ours. */
-static bool other_end(struct addr *src, struct error *err)
+/* The address of the lab's kernel end becomes that of ours, unless that is asked for. */
+static bool our_end(const struct addr *dst, struct addr *src, struct error *err)
 {
     bool ip4 = src->kind == ADDR_IP4;
-    struct addr kernel;
-    return addr_parse(&kernel, ip4 ? LAB_DST : LAB_DST6, "address", err) &&
-           (!addr_equal(src, &kernel) || addr_parse(src, ip4 ? LAB_SRC : LAB_SRC6, "source", err));
+    struct addr kernel, ours;
+    if (!addr_parse(&kernel, ip4 ? LAB_DST : LAB_DST6, "address", err) ||
+        !addr_parse(&ours, ip4 ? LAB_SRC : LAB_SRC6, "address", err))
+        return false;
+    if (addr_equal(src, &kernel) && !addr_equal(dst, &ours))
+        *src = ours;
+    return true;
 }
 
 bool network_source(struct network *network, const struct addr *dst, struct addr *src,
@@ -208,7 +212,7 @@ bool network_source(struct network *network, const struct addr *dst, struct addr
     if (!route_get(dst, NULL, 0, &route, err))
         return false;
     *src = route.source;
-    return !network->options.lab[0] || network->options.iface[0] || other_end(src, err);
+    return !network->options.lab[0] || network->options.iface[0] || our_end(dst, src, err);
 }
 
 static bool port_taken(const struct stack *stack, uint16_t port)
