@@ -145,4 +145,22 @@ t.test("banners of several ports at once", function()
   expect(0, { "9 connection refused .*" }, "banner_grab", KERNEL, "9")
 end)
 
+t.test("SYN flood: so many, at that rate, and the checksums are right", function()
+  local capture = assert(net.link { iface = "srv0", filter = "src host 192.0.2.77 and tcp",
+    incoming = true })
+  expect(0, { "300 packets, %d+ bytes in 0%.[34]%d+ s" }, "syn_flood", "192.0.2.77", KERNEL, "80",
+    "300", "900")
+  local flows, many = {}, 0
+  for _ = 1, 300 do
+    local packet = assert(capture:recv(1))
+    t.equal(packet.tcp.flags, "S", "flags")
+    t.equal(packet.tcp:checksum_ok(), true, "checksum")
+    local flow = packet.tcp.sport .. " " .. packet.tcp.seq
+    if not flows[flow] then many = many + 1 end
+    flows[flow] = true
+  end
+  t.within(many, 299, 300, "different ones")
+  t.equal(capture:recv(0.05), nil, "one more")
+end)
+
 t.done()

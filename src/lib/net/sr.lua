@@ -380,13 +380,12 @@ function run:receive(deadline)
 end
 
 function run:send(entry)
-  local bytes = entry.sent:bytes()
   entry.time = core.wall()
   local ok, err
   if self.link or self.frames then
-    ok, err = self.input:raw_send(bytes)
+    ok, err = self.input:raw_send(entry.sent:bytes())
   else
-    ok, err = core.send(bytes)
+    ok, err = core.send(entry.sent)
   end
   if ok then
     self.report.sent = self.report.sent + 1
