@@ -101,41 +101,23 @@ function net.link(options)
   return core.open_link(check.options(options))
 end
 
---- Starts to capture: armed, filter included, when this returns. Fields: iface, filter (BPF),
--- immediate (true: frames come at once; false: in blocks, for bulk), snaplen.
-function net.sniffer(options)
-  options = check.options(options)
-  if options.immediate == nil then
-    local copy = { immediate = true }
-    for k, v in pairs(options) do copy[k] = v end
-    options = copy
-  end
-  return core.open_capture(options)
-end
+-- The names stand here, the rest is loaded by the first script that sniffs.
+local function sniffing() return require "tcplua.net.sniffer" end
 
---- Captures `count` (default: no bound) packets for at most `timeout` seconds (default 10) and
--- returns them in a list. Fields: those of sniffer, count, timeout.
-function net.sniff(options)
-  options = check.options(options)
-  local count = check.count("count", options.count, math.huge)
-  local timeout = check.seconds("timeout", options.timeout, 10)
-  local own = {}
-  for k, v in pairs(options) do
-    if k ~= "count" and k ~= "timeout" then own[k] = v end
-  end
-  local capture <close>, err = net.sniffer(own)
-  if not capture then return nil, err end
-  local list, deadline = {}, core.now() + timeout
-  while #list < count do
-    local packet, why = capture:recv(math.max(0, deadline - core.now()))
-    if not packet then
-      if why.code == "ETIMEDOUT" then break end
-      return nil, why, list
-    end
-    list[#list + 1] = packet
-  end
-  return list
-end
+--- Starts to capture: armed, filter included, when this returns. sniffer:recv([timeout]) gives one
+-- packet, or start() collects in the background and stop() gives the list. Fields: iface (a name or
+-- a list), filter (BPF), where, each, stop, keep, count, timeout, snaplen, buffer, promiscuous,
+-- immediate, quiet, link: the manual of tcplua.net.sniffer says what they mean.
+function net.sniffer(options) return sniffing().sniffer(options) end
+
+--- Captures packets until `count` of them have come or `timeout` seconds (10) have passed, and
+-- returns a list and a report { packets =, bytes =, matched =, dropped =, seconds = }. Fields:
+-- those of net.sniffer.
+function net.sniff(options) return sniffing().sniff(options) end
+
+--- Counts frames without looking at them, and returns a report as net.sniff does. Fields: those of
+-- net.sniffer but where, each, stop and keep.
+function net.count(options) return sniffing().count(options) end
 
 local function sr() return require "tcplua.net.sr" end
 

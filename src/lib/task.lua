@@ -26,9 +26,7 @@ local waiters = {}      -- object -> set of those (main among them) that wait fo
 local ready = {}        -- tasks to be resumed, in order
 local failed            -- a task that failed before anybody joined it
 
-local function watch(me, source)
-  me.source, me.stirred = source, false
-  if source == nil then return end
+local function add(me, source)
   local set = waiters[source]
   if not set then
     set = {}
@@ -38,12 +36,27 @@ local function watch(me, source)
   if source.raw_await then source:raw_await() end -- a link is only looked at while awaited
 end
 
-local function unwatch(me)
-  local source = me.source
-  if source == nil then return end
+local function remove(me, source)
   local set = waiters[source]
   set[me] = nil
   if next(set) == nil then waiters[source] = nil end
+end
+
+-- A source is an object of a class; a table without one is a list of sources.
+local function each_source(me, visit)
+  local source = me.source
+  if source == nil then return end
+  if type(source) == "userdata" or getmetatable(source) then return visit(me, source) end
+  for i = 1, #source do visit(me, source[i]) end
+end
+
+local function watch(me, source)
+  me.source, me.stirred = source, false
+  each_source(me, add)
+end
+
+local function unwatch(me)
+  each_source(me, remove)
   me.source = nil
 end
 
@@ -153,8 +166,8 @@ function task.can_wait()
   return is_main
 end
 
---- Waits for news of `source` (nil: of nothing) until `deadline` on core.now()'s clock. Returns
--- whether there was news. `what` completes "waiting for …".
+--- Waits for news of `source` (nil: of nothing; a list: of any of them) until `deadline` on
+-- core.now()'s clock. Returns whether there was news. `what` completes "waiting for …".
 function task.wait(source, deadline, what)
   if not task.can_wait() then
     error("a coroutine that is not a task cannot wait; use task.spawn", 2)
@@ -209,6 +222,11 @@ function task:cancel()
     if ready[i] == self then table.remove(ready, i) end
   end
   finish(self, coroutine.close(self.thread))
+end
+
+--- Tells those that wait for `source` that there is news: for an object of a class made in Lua.
+function task.notify(source)
+  stir(source)
 end
 
 --- Lets `seconds` pass.

@@ -136,13 +136,23 @@ bool link_packet_incoming(struct link *link, struct error *err);
  * at most. Errors: environment, with what the kernel has against it. */
 struct link *link_open_xdp(const char *iface, struct error *err);
 
-/* A capture by libpcap that is armed, filter included, when this returns. `immediate`: deliver each
- * frame at once, with a large buffer; else in blocks, up to 100 ms late. `snaplen` 0: 262144. On
- * the interface "any" it makes a LINK_IP link (and only IP comes in), elsewhere what the interface
- * is. FRAME_OUT and FRAME_NOT_MINE are worked out from MAC addresses; nothing says FRAME_PARTIAL.
- * Cannot send. Errors as for link_open_packet(). */
-struct link *link_open_pcap(const char *iface, const char *filter, bool immediate, int snaplen,
-                            struct error *err);
+/* How a capture is set up; zeros stand for the usual. */
+struct pcap_setup {
+    const char *filter; /* a libpcap expression */
+    bool promiscuous;   /* frames for other MAC addresses too, where the hardware leaves them out */
+    bool immediate;     /* each frame at once: in a slot as long as `snaplen`, so few fit */
+    int gather_ms;      /* else in blocks, that long after the first one or twice that; 100 */
+    int snaplen;        /* bytes of a frame that are kept; 262144 */
+    int buffer;         /* bytes; 32 MiB, which is 220,000 of the shortest frames, and 64 MiB where
+                           they take slots. The kernel takes all of it when the capture opens, or
+                           as much as it has */
+};
+
+/* A capture by libpcap that is armed, filter included, when this returns. On the interface "any" it
+ * makes a LINK_IP link (and only IP comes in), elsewhere what the interface is. FRAME_OUT and
+ * FRAME_NOT_MINE are worked out from MAC addresses; nothing says FRAME_PARTIAL. Cannot send. Errors
+ * as for link_open_packet(). */
+struct link *link_open_pcap(const char *iface, const struct pcap_setup *setup, struct error *err);
 
 /* Two ends in memory, joined; `clock` gives the frames' times and must outlive them. Each end can
  * be closed on its own; a frame to a closed end is lost, and so is one that finds 16 MiB or 65,536

@@ -16,9 +16,10 @@
 #include "link/link.h"
 
 #define SNAPLEN      262144 /* segments of 64 KiB and more arrive where hardware puts them together */
-#define BUFFER       (64 << 20) /* in immediate mode each frame takes a slot as long as SNAPLEN */
-#define BLOCK_MS     100        /* how long frames are gathered where nobody waits for an answer */
-#define SLL_HEADER   16         /* LINKTYPE_LINUX_SLL: type, hardware, MAC address, protocol */
+#define BUFFER       (32 << 20)
+#define SLOTS        (64 << 20) /* the same in immediate mode: a slot takes SNAPLEN */
+#define GATHER_MS    100
+#define SLL_HEADER   16 /* LINKTYPE_LINUX_SLL: type, hardware, MAC address, protocol */
 #define SLL_TO_OTHER 3
 #define SLL_FROM_US  4
 
@@ -68,6 +69,21 @@ static bool take_off_cooked(struct frame *frame)
     return true;
 }
 
+/* libpcap takes the socket's error when an interface goes down and keeps it to itself, in the hope
+ * that it comes up again: so the interface is looked at whenever there are no frames left. */
+static bool is_down(struct pcap_live *self)
+{
+    struct device device;
+    char shown[200];
+    if (strcmp(self->link.iface, "any") == 0)
+        return false;
+    if (!device_read(self->link.iface, &device, &self->error))
+        return true;
+    return !device.up && !fail(&self->error, ERROR_NETWORK, "ENETDOWN",
+                               "the capture on %s has ended: the interface is down",
+                               escape(shown, self->link.iface));
+}
+
 static int pcap_live_recv(struct link *link, struct frame *frame, struct error *err)
 {
     struct pcap_live *self = (struct pcap_live *)link;
@@ -87,6 +103,8 @@ static int pcap_live_recv(struct link *link, struct frame *frame, struct error *
         if (!self->cooked || take_off_cooked(frame))
             return 1;
     }
+    if (got == 0 && !self->finished)
+        self->finished = is_down(self);
     if (got < 0) {
         char shown[200], why[200];
         fail(&self->error, ERROR_NETWORK, "ENETDOWN", "the capture on %s has ended: %s",
@@ -133,16 +151,17 @@ static const struct link_ops pcap_live_ops = {
 /* --- opening ------------------------------------------------------------------------------------
  */
 
-static bool activate(struct pcap_live *self, bool immediate, int snaplen, struct error *err)
+static bool activate(struct pcap_live *self, const struct pcap_setup *setup, struct error *err)
 {
     char shown[200], why[200];
     escape(shown, self->link.iface);
-    self->pcap.set_snaplen(self->handle, snaplen);
-    self->pcap.set_promisc(self->handle, 0);
-    self->pcap.set_timeout(self->handle, BLOCK_MS);
-    self->pcap.set_immediate_mode(self->handle, immediate);
-    if (immediate)
-        self->pcap.set_buffer_size(self->handle, BUFFER);
+    self->pcap.set_snaplen(self->handle, setup->snaplen ? setup->snaplen : SNAPLEN);
+    self->pcap.set_promisc(self->handle, setup->promiscuous);
+    self->pcap.set_timeout(self->handle, setup->gather_ms ? setup->gather_ms : GATHER_MS);
+    self->pcap.set_immediate_mode(self->handle, setup->immediate);
+    self->pcap.set_buffer_size(self->handle, setup->buffer      ? setup->buffer
+                                             : setup->immediate ? SLOTS
+                                                                : BUFFER);
     self->pcap.set_tstamp_precision(self->handle, PCAP_TSTAMP_PRECISION_NANO);
     int status =
         self->pcap.activate(self->handle); /* above 0: a warning about what we do not use */
@@ -202,11 +221,10 @@ static bool filter(struct pcap_live *self, const char *expression, struct error 
     return status == 0 || filter_refused(expression, self->pcap.geterr(self->handle), err);
 }
 
-static bool open_live(struct pcap_live *self, const char *expression, bool immediate, int snaplen,
-                      struct error *err)
+static bool open_live(struct pcap_live *self, const struct pcap_setup *setup, struct error *err)
 {
     char message[PCAP_ERRBUF_SIZE] = "", shown[200], why[200];
-    if (expression && !filter_check(expression, err))
+    if (setup->filter && !filter_check(setup->filter, err))
         return false;
     if (!pcap_library_load(&self->pcap, err))
         return false;
@@ -214,8 +232,8 @@ static bool open_live(struct pcap_live *self, const char *expression, bool immed
     if (!self->handle)
         return fail(err, ERROR_ENVIRONMENT, "EIO", "cannot capture on %s: %s",
                     escape(shown, self->link.iface), escape(why, message));
-    if (!activate(self, immediate, snaplen, err) || !choose_medium(self, err) ||
-        (expression && !filter(self, expression, err)))
+    if (!activate(self, setup, err) || !choose_medium(self, err) ||
+        (setup->filter && !filter(self, setup->filter, err)))
         return false;
     if (self->pcap.setnonblock(self->handle, 1, message) < 0)
         return fail(err, ERROR_ENVIRONMENT, "EIO", "cannot poll the capture on %s: %s",
@@ -223,8 +241,7 @@ static bool open_live(struct pcap_live *self, const char *expression, bool immed
     return true;
 }
 
-struct link *link_open_pcap(const char *iface, const char *expression, bool immediate, int snaplen,
-                            struct error *err)
+struct link *link_open_pcap(const char *iface, const struct pcap_setup *setup, struct error *err)
 {
     struct device device = {.mtu = UINT16_MAX};
     if (strcmp(iface, "any") != 0 && !device_read(iface, &device, err))
@@ -239,7 +256,7 @@ struct link *link_open_pcap(const char *iface, const char *expression, bool imme
     self->link.mtu = device.mtu;
     self->has_mac = device.mac.kind == ADDR_MAC && !addr_is_zero(&device.mac);
     snprintf(self->link.iface, sizeof self->link.iface, "%s", iface);
-    if (!open_live(self, expression, immediate, snaplen > 0 ? snaplen : SNAPLEN, err)) {
+    if (!open_live(self, setup, err)) {
         pcap_live_close(&self->link);
         return NULL;
     }

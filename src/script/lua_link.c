@@ -11,7 +11,8 @@
 #define LINK "tcplua.link"
 
 struct linking {
-    struct tap *tap; /* NULL: closed, or given to a stack */
+    struct tap *tap;        /* NULL: closed, or given to a stack */
+    uint64_t frames, bytes; /* taken by the script, and their lengths on the wire */
 };
 
 static struct tap *check_link(lua_State *L)
@@ -34,7 +35,7 @@ struct link *link_at(lua_State *L, int index)
 static struct linking *push_closed(lua_State *L)
 {
     struct linking *linking = lua_newuserdatauv(L, sizeof *linking, 0);
-    linking->tap = NULL;
+    *linking = (struct linking){.tap = NULL};
     luaL_setmetatable(L, LINK);
     return linking;
 }
@@ -105,22 +106,31 @@ static int core_open_sender(lua_State *L)
     return fill(L, linking, link ? network_wrap(the_network(L), link, &err) : NULL, &err);
 }
 
-/* open_capture{iface=, filter=, immediate=, snaplen=} -> link that only receives | nil, error */
+/* open_capture{iface=, filter=, immediate=, gather=, promiscuous=, snaplen=, buffer=} -> link that
+ * only receives | nil, error; gather in seconds: see pcap_setup in link.h */
 static int core_open_capture(lua_State *L)
 {
-    static const char *const names[] = {"iface", "filter", "immediate", "snaplen", NULL};
+    static const char *const names[] = {"iface",       "filter",  "immediate", "gather",
+                                        "promiscuous", "snaplen", "buffer",    NULL};
     struct error err;
-    lua_Integer snaplen = 0;
+    lua_Integer snaplen = 0, buffer = 0;
     lua_settop(L, 1);
     check_fields(L, 1, names);
     const char *iface = field_string(L, 1, "iface", default_iface(L));
-    const char *filter = field_string(L, 1, "filter", NULL);
-    bool immediate = field_boolean(L, 1, "immediate", false);
-    if (!field_range(L, 1, "snaplen", 1, 1 << 20, &snaplen, &err))
+    struct pcap_setup setup = {
+        .filter = field_string(L, 1, "filter", NULL),
+        .immediate = field_boolean(L, 1, "immediate", false),
+        .promiscuous = field_boolean(L, 1, "promiscuous", false),
+        .gather_ms = (int)(field_number(L, 1, "gather", 0) * 1000),
+    };
+    if (!field_range(L, 1, "snaplen", 1, 1 << 20, &snaplen, &err) ||
+        !field_range(L, 1, "buffer", 1 << 20, 1 << 30, &buffer, &err))
         return push_failure(L, &err);
+    setup.snaplen = (int)snaplen;
+    setup.buffer = (int)buffer;
     check_host(L);
     struct linking *linking = push_closed(L);
-    return fill(L, linking, link_open_pcap(iface, filter, immediate, (int)snaplen, &err), &err);
+    return fill(L, linking, link_open_pcap(iface, &setup, &err), &err);
 }
 
 static double probability(lua_State *L, const char *name)
@@ -213,18 +223,42 @@ static int link_raw_send(lua_State *L)
     return 1;
 }
 
-/* raw_packet() -> packet | nil | nil, error: the next frame, made a packet here because a string on
- * the way there would cost as much as all of the rest; tcplua.packet must be loaded */
+/* The next frame of the link at index 1, as link_recv() has it; one that came later than the wall
+ * clock's `until` (0: any) is thrown away: 2. */
+static int take_frame(lua_State *L, struct frame *frame, int64_t until, struct error *err)
+{
+    struct tap *tap = check_link(L);
+    struct linking *linking = lua_touserdata(L, 1);
+    int got = link_recv(tap->link, frame, err);
+    if (got != 1)
+        return got;
+    if (until != 0 && frame->time > until)
+        return 2;
+    linking->frames++;
+    linking->bytes += frame->original;
+    return 1;
+}
+
+static int64_t check_until(lua_State *L, int index)
+{
+    return lua_isnoneornil(L, index) ? 0 : to_ns(luaL_checknumber(L, index));
+}
+
+/* raw_packet([until]) -> packet | nil: none now | false: what comes next came after `until`, seconds
+ * since 1970 | nil, error. The next frame, made a packet here because a string on the way there
+ * would cost as much as all of the rest; tcplua.packet must be loaded */
 static int link_raw_packet(lua_State *L)
 {
-    const struct tap *tap = check_link(L);
     struct frame frame;
     struct error err;
-    int got = link_recv(tap->link, &frame, &err);
+    int got = take_frame(L, &frame, check_until(L, 2), &err);
     if (got < 0)
         return push_failure(L, &err);
-    if (got == 0)
-        return 0;
+    if (got == 2)
+        lua_pushboolean(L, 0);
+    if (got != 1)
+        return got == 2;
+    const struct tap *tap = check_link(L);
     struct origin origin = {
         .time = frame.time,
         .original = (uint32_t)frame.original,
@@ -233,6 +267,43 @@ static int link_raw_packet(lua_State *L)
     memcpy(origin.iface, tap->link->iface, sizeof origin.iface);
     push_parsed(L, tap->link->medium == LINK_ETHERNET ? &proto_eth : &proto_ip, frame.bytes,
                 frame.length, &origin);
+    return 1;
+}
+
+/* raw_count(most [, until]) -> how many frames were taken and thrown away, which is less than `most`
+ * if there are no more now | false, where the next came after `until` | nil, error */
+static int link_raw_count(lua_State *L)
+{
+    lua_Integer most = luaL_checkinteger(L, 2), count = 0;
+    int64_t until = check_until(L, 3);
+    struct frame frame;
+    struct error err;
+    int got = 1;
+    while (count < most && (got = take_frame(L, &frame, until, &err)) == 1)
+        count++;
+    if (got < 0)
+        return push_failure(L, &err);
+    if (got == 2)
+        lua_pushboolean(L, 0);
+    else
+        lua_pushinteger(L, count);
+    return 1;
+}
+
+/* raw_taken() -> frames that were taken, and the sum of their lengths on the wire */
+static int link_raw_taken(lua_State *L)
+{
+    const struct linking *linking = luaL_checkudata(L, 1, LINK);
+    lua_pushinteger(L, (lua_Integer)linking->frames);
+    lua_pushinteger(L, (lua_Integer)linking->bytes);
+    return 2;
+}
+
+/* iface() -> the name of its interface | nil */
+static int link_iface(lua_State *L)
+{
+    const char *iface = check_link(L)->link->iface;
+    lua_pushstring(L, iface[0] ? iface : NULL);
     return 1;
 }
 
@@ -296,6 +367,9 @@ void open_link(lua_State *L)
     static const luaL_Reg methods[] = {
         {"raw_send", link_raw_send},
         {"raw_packet", link_raw_packet},
+        {"raw_count", link_raw_count},
+        {"raw_taken", link_raw_taken},
+        {"iface", link_iface},
         {"raw_await", link_raw_await},
         {"medium", link_medium},
         {"mac", link_mac},

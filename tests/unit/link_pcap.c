@@ -18,7 +18,8 @@ enum { SECONDS = 5, ODD = 0x88b5 }; /* an Ethernet type for experiments: nobody 
 static struct link *open_pcap(const char *iface, const char *filter, bool immediate, int snaplen)
 {
     struct error err = {0};
-    struct link *link = link_open_pcap(iface, filter, immediate, snaplen, &err);
+    const struct pcap_setup setup = {.filter = filter, .immediate = immediate, .snaplen = snaplen};
+    struct link *link = link_open_pcap(iface, &setup, &err);
     if (!link)
         print_error("%s\n", err.message);
     assert_non_null(link);
@@ -185,7 +186,8 @@ static void g19_takes_the_cooked_header_off(void **state)
 static void assert_fails(const char *iface, const char *filter, const char *code, const char *says)
 {
     struct error err;
-    assert_null(link_open_pcap(iface, filter, true, 0, &err));
+    const struct pcap_setup setup = {.filter = filter};
+    assert_null(link_open_pcap(iface, &setup, &err));
     assert_string_equal(err.code, code);
     if (!strstr(err.message, says))
         fail_msg("\"%s\" does not say \"%s\"", err.message, says);
@@ -217,6 +219,16 @@ static void g18_notices_the_end(void **state)
     assert_string_equal(err.code, "ENETDOWN");
     assert_non_null(strstr(err.message, "down1"));
     assert_int_equal(link_fds(pcap, fds), 0);
+    link_close(pcap);
+
+    pcap = open_pcap("srv0", NULL, true, 0);
+    assert_int_equal(system("ip link set srv0 down"), 0);
+    while ((got = next_frame(pcap, &frame)) == 1)
+        ;
+    assert_int_equal(got, -1);
+    assert_int_equal(link_recv(pcap, &frame, &err), -1);
+    assert_string_equal(err.code, "ENETDOWN");
+    assert_non_null(strstr(err.message, "srv0"));
     link_close(pcap);
 }
 
