@@ -135,7 +135,7 @@ t.test("ten sniffers and ten senders side by side miss nothing", function()
   local sniffers, seen = {}, {}
   for i = 1, 10 do
     seen[i] = 0
-    sniffers[i] = assert(net.sniffer { iface = "srv0", buffer = 4 << 20,
+    sniffers[i] = assert(net.sniffer { iface = "srv0",
       filter = ("ether proto 0x88b5 and ether[14:2] = %d"):format(i),
       each = function(packet)
         t.equal(mark(packet) & 0xffff, seen[i])

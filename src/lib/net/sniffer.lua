@@ -32,16 +32,17 @@
 -- goes away the results are nil, an error, and then those of before.
 --
 -- The kernel hands packets over in blocks, for one by one it could hold only a few hundred, and a
--- burst would be lost. It closes a block when it is full, and net.sniffer makes it do so after a
--- millisecond or two, net.sniff and net.count after ten or twenty: for nobody waits for an answer
--- there, and a script that is busy for a second may find 128 blocks with many packets in each, not
--- with few. Where a millisecond is too long: immediate = true, with 256 packets in 64 MiB.
+-- burst would be lost. It closes a block when it is full, or some time after its first packet: four
+-- to eight milliseconds in net.sniffer; twenty to forty in net.sniff and net.count, where nobody
+-- waits for an answer. There are 128 blocks in 32 MiB: a script that does not wait for anything for
+-- half a second (in net.sniff for two) loses nothing, however many packets come or few. Where
+-- milliseconds are too long: immediate = true, which has room for 256 packets in 64 MiB.
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local task = require "tcplua.task"
 require "tcplua.packet" -- which raw_packet makes
 
-local PROMPT <const>, BULK <const> = 0.001, 0.01 -- seconds until a block is closed
+local PROMPT <const>, BULK <const> = 0.004, 0.02 -- seconds until a block is closed
 local TICKS <const> = 0.02 -- what the kernel's clock may add to that
 local SLICE <const> = 0.005 -- seconds of work before others have their turn
 local LOOK <const> = 64 -- packets between two looks at the clock
