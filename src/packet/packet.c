@@ -625,9 +625,7 @@ static const uint8_t *end_of_segments(const struct packet *p, size_t i)
     return header[TYPE] == SOURCE || header[TYPE] == MOBILE ? header + length - 16 : NULL;
 }
 
-/* Where the packet goes that layer `i` is in, whose addresses are in layer `j`: to the end of its
- * route, if it has one (RFC 8200, 8.1). */
-static const uint8_t *final_destination(const struct packet *p, size_t i, size_t j)
+const uint8_t *packet_destination(const struct packet *p, size_t i, size_t j)
 {
     const uint8_t *end = NULL;
     if (p->layers[j].proto == &proto_ip)
@@ -651,7 +649,7 @@ static bool add_pseudo(const struct packet *p, size_t i, uint64_t *sum)
             continue;
         const uint8_t *header = packet_header(p, j);
         *sum = checksum_add(*sum, header + src->bit / 8, src->width / 8U);
-        *sum = checksum_add(*sum, final_destination(p, i, j), dst->width / 8U);
+        *sum = checksum_add(*sum, packet_destination(p, i, j), dst->width / 8U);
         *sum += (number < 0 ? 0 : (uint64_t)number) + (l->end - l->offset);
         return true;
     }

@@ -152,6 +152,10 @@ void packet_unpin(struct packet *packet, size_t i, const struct field *f);
  * time: in that layer and those around it, and for an address in those inside too. */
 void packet_finish(struct packet *packet);
 
+/* Where the packet goes in the end that layer `i` is in and whose addresses are in layer `j`: the
+ * address in that layer, or the end of a route (RFC 8200, 8.1). */
+const uint8_t *packet_destination(const struct packet *packet, size_t i, size_t j);
+
 enum packet_sum {
     SUM_NONE,    /* no checksum field, or UDP without one, or addresses missing */
     SUM_GOOD,    /* */

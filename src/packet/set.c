@@ -168,6 +168,11 @@ bool set_takes(const struct packet *packet, size_t i, const struct field *f, str
                     "%s.%s cannot change from packet to packet: only numbers, flags and addresses "
                     "can",
                     owner, f->name);
+    if (f->role == ROLE_ROUTE)
+        return fail(err, ERROR_USAGE, "EINVAL",
+                    "%s.%s cannot change from packet to packet: it decides which address is in "
+                    "the checksums",
+                    owner, f->name);
     if (!packet_has(packet, i, f))
         return fail(err, ERROR_USAGE, "EINVAL", "the packet is cut off before %s.%s", owner,
                     f->name);
@@ -294,9 +299,41 @@ static size_t distance_of(const struct packet *p, const struct set_row *row, siz
         return 0;
     const struct field *src = proto_role(around->proto, ROLE_SRC);
     const struct field *dst = proto_role(around->proto, ROLE_DST);
-    return overlap(row->field, src) || overlap(row->field, dst)
+    bool arrives = packet_destination(p, i, row->layer) ==
+                   packet_header(p, row->layer) + dst->bit / 8U; /* not at the end of a route */
+    return overlap(row->field, src) || (arrives && overlap(row->field, dst))
                ? row->at + row->size - around->offset /* in which addresses begin at even bytes */
                : 0;
+}
+
+/* The bits of the byte at `at` that are the row's. */
+static unsigned bits_of(const struct set_row *row, size_t at)
+{
+    if (at < row->at || at >= row->at + row->size)
+        return 0;
+    size_t behind = row->at + row->size - 1 - at; /* bytes */
+    return row->size > 8 ? 0xff : (unsigned)(row->mask.low << row->shift >> 8 * behind & 0xff);
+}
+
+/* Whether all that layer `i` sums up, but for its parts, is zero: such a sum is 0, while any other
+ * that is a multiple of 0xffff is 0xffff. */
+static bool rest_is_zero(const struct set *set, const struct packet *p, size_t i,
+                         const struct field *f)
+{
+    const struct layer *l = &p->layers[i];
+    bool inner = f->role != ROLE_CHECKSUM_HEADER;
+    size_t end = inner ? l->end : l->offset + l->header, skip = l->offset + f->bit / 8U;
+    for (size_t at = l->offset; at < end; at++) {
+        unsigned rest = at - skip < 2 ? 0 : p->bytes[at];
+        for (size_t r = 0; r < set->count; r++)
+            rest &= ~bits_of(&set->rows[r], at);
+        for (size_t s = 0; inner && s < set->sum_count; s++)
+            if (at - set->sums[s].at < 2)
+                rest = 0;
+        if (rest)
+            return false;
+    }
+    return true;
 }
 
 static void add_sum(struct set *set, const struct packet *p, size_t i, const struct field *f)
@@ -308,7 +345,7 @@ static void add_sum(struct set *set, const struct packet *p, size_t i, const str
     sum->at = p->layers[i].offset + f->bit / 8U;
     sum->never_zero = f->role == ROLE_CHECKSUM_UDP;
     sum->count = 0;
-    sum->base = 2 * 0xffffU - get16(p->bytes + sum->at); /* a sum is never 0 */
+    sum->base = 2 * 0xffffU - get16(p->bytes + sum->at); /* more than 0 */
     for (size_t r = 0; r < set->count; r++) {
         const struct set_row *row = &set->rows[r];
         size_t distance = distance_of(p, row, i, f, addresses);
@@ -320,6 +357,8 @@ static void add_sum(struct set *set, const struct packet *p, size_t i, const str
         add_part(sum, SET_ROWS + s, set->sums[s].at + 2 - p->layers[i].offset,
                  get16(p->bytes + set->sums[s].at));
     sum->base = checksum_fold(sum->base);
+    if (f->role < ROLE_CHECKSUM_PSEUDO && rest_is_zero(set, p, i, f))
+        sum->base = 0;
     if (sum->count > 0)
         set->sum_count++;
 }

@@ -103,7 +103,7 @@ struct set {
 void set_init(struct set *set);
 
 /* Whether field `f` of layer `i` can move at all. Errors: usage, EINVAL for options, bytes and
- * tails. */
+ * tails, and for what decides which address a pseudo-header has. */
 bool set_takes(const struct packet *packet, size_t i, const struct field *f, struct error *err);
 
 /* Lets field `f` of layer `i` of `packet` move. The packet gets the first value (so the field is

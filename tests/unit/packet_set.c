@@ -417,6 +417,93 @@ static void test_zero(void **state)
     }
 }
 
+/* What packet_finish() makes of the template with the values that `bytes` have. */
+static void check_packet(const struct set *set, const struct packet *from, const uint8_t *bytes)
+{
+    struct packet p;
+    packet_init(&p, &registry);
+    assert_true(packet_append(&p, from, &err));
+    for (size_t r = 0; r < set->count; r++) {
+        const struct set_row *row = &set->rows[r];
+        const uint8_t *header = bytes + from->layers[row->layer].offset;
+        if (row->field->width <= 64)
+            packet_set_number(&p, row->layer, row->field, field_get(row->field, header));
+        else
+            assert_true(packet_set_bytes(&p, row->layer, row->field, header + row->field->bit / 8,
+                                         16, &err));
+    }
+    p.stale = p.count;
+    packet_finish(&p);
+    assert_int_equal(p.size, set->length);
+    assert_memory_equal(p.bytes, bytes, p.size);
+    packet_free(&p);
+}
+
+/* The sum of nothing but zeros is 0, and its checksum 0xffff; that of 0xffff is 0. */
+static void test_nothing_but_zeros(void **state)
+{
+    (void)state;
+    for (int inner = 0; inner < 2; inner++) {
+        uint8_t bytes[512];
+        struct packet p;
+        struct set set;
+        struct generator g;
+        packet_init(&p, &registry);
+        push(&p, &proto_icmp);
+        packet_set_number(&p, 0, field(&p, 0, "type"), 0);
+        if (inner)
+            push(&p, &proto_odd);
+        packet_set_number(&p, 0, field(&p, 0, "type"), 0);
+        assert_true(packet_append_bytes(&p, "\0\0", 2, &err));
+        set_init(&set);
+        generator_counter(&g, wide(0), 1);
+        vary(&set, &p, 0, "id", &g);
+        generator_counter(&g, wide(0), 0);
+        vary(&set, &p, 0, "code", &g);
+        if (inner)
+            vary(&set, &p, 1, "tag", &g);
+        begin(&set, &p, bytes, 1);
+        for (unsigned n = 0; n < 65536; n++) {
+            assert_true(set_next(&cursor, bytes));
+            if (!inner)
+                assert_int_equal(value_in(&p, 0, "checksum", bytes).low, 0xffff - n);
+            check_packet(&set, &p, bytes);
+        }
+        packet_free(&p);
+    }
+}
+
+/* What a source route or segments are left of is not in the checksum by its next hop. */
+static void test_routes(void **state)
+{
+    (void)state;
+    for (int left = 0; left < 2; left++) {
+        uint8_t bytes[512];
+        struct packet p;
+        struct set set;
+        struct generator g;
+        packet_init(&p, &registry);
+        push(&p, &proto_ip6);
+        push(&p, &proto_ip6_route);
+        uint8_t data[20] = {0, 0, 0, 0, 0x20, 1, [19] = 7};
+        assert_true(packet_set_bytes(&p, 1, field(&p, 1, "data"), data, sizeof data, &err));
+        packet_set_number(&p, 1, field(&p, 1, "segleft"), (uint64_t)left);
+        push(&p, &proto_udp);
+        set_init(&set);
+        vary_range(&set, &p, 0, "hlim", 1, 2, 1);
+        assert_true(generator_range(&g, field(&p, 0, "dst"), wide(1), wide(9), 1, &err));
+        vary(&set, &p, 0, "dst", &g);
+        assert_false(set_vary(&set, &p, 1, field(&p, 1, "segleft"), &g, &err));
+        begin(&set, &p, bytes, 1);
+        assert_int_equal(set.sum_count, left ? 0 : 1);
+        for (unsigned n = 0; n < 18; n++) {
+            assert_true(set_next(&cursor, bytes));
+            check_packet(&set, &p, bytes);
+        }
+        packet_free(&p);
+    }
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -554,28 +641,6 @@ static bool vary_somehow(struct set *set, struct packet *p, size_t i, const stru
     return set_vary(set, p, i, f, &g, &err);
 }
 
-/* What packet_finish() makes of the template with the values that `bytes` have. */
-static void check_packet(const struct set *set, const struct packet *from, const uint8_t *bytes)
-{
-    struct packet p;
-    packet_init(&p, &registry);
-    assert_true(packet_append(&p, from, &err));
-    for (size_t r = 0; r < set->count; r++) {
-        const struct set_row *row = &set->rows[r];
-        const uint8_t *header = bytes + from->layers[row->layer].offset;
-        if (row->field->width <= 64)
-            packet_set_number(&p, row->layer, row->field, field_get(row->field, header));
-        else
-            assert_true(packet_set_bytes(&p, row->layer, row->field, header + row->field->bit / 8,
-                                         16, &err));
-    }
-    p.stale = p.count;
-    packet_finish(&p);
-    assert_int_equal(p.size, set->length);
-    assert_memory_equal(p.bytes, bytes, p.size);
-    packet_free(&p);
-}
-
 static void test_every_packet_is_finished(void **state)
 {
     (void)state;
@@ -697,6 +762,8 @@ int main(void)
         cmocka_unit_test(test_widths),
         cmocka_unit_test(test_wide),
         cmocka_unit_test(test_zero),
+        cmocka_unit_test(test_nothing_but_zeros),
+        cmocka_unit_test(test_routes),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_every_packet_is_finished),
         cmocka_unit_test(test_append),
