@@ -315,21 +315,18 @@ static unsigned bits_of(const struct set_row *row, size_t at)
     return row->size > 8 ? 0xff : (unsigned)(row->mask.low << row->shift >> 8 * behind & 0xff);
 }
 
-/* Whether all that layer `i` sums up, but for its parts, is zero: such a sum is 0, while any other
- * that is a multiple of 0xffff is 0xffff. */
+/* Whether all that layer `i` sums up, but for the rows, is zero: such a sum is 0, while any other
+ * that is a multiple of 0xffff is 0xffff. With a checksum inside it never is. */
 static bool rest_is_zero(const struct set *set, const struct packet *p, size_t i,
                          const struct field *f)
 {
     const struct layer *l = &p->layers[i];
-    bool inner = f->role != ROLE_CHECKSUM_HEADER;
-    size_t end = inner ? l->end : l->offset + l->header, skip = l->offset + f->bit / 8U;
+    size_t end = f->role == ROLE_CHECKSUM_HEADER ? l->offset + l->header : l->end;
+    size_t skip = l->offset + f->bit / 8U;
     for (size_t at = l->offset; at < end; at++) {
         unsigned rest = at - skip < 2 ? 0 : p->bytes[at];
         for (size_t r = 0; r < set->count; r++)
             rest &= ~bits_of(&set->rows[r], at);
-        for (size_t s = 0; inner && s < set->sum_count; s++)
-            if (at - set->sums[s].at < 2)
-                rest = 0;
         if (rest)
             return false;
     }
