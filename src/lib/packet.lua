@@ -56,9 +56,9 @@
 --                                role = "length", "payload_length", "header_length" (unit =,
 --                                bias =), "checksum", or "next", whose numbers are of the kind that
 --                                `next` of the protocol says. `over` has the numbers by which it is
---                                known: ethertype, ip, ip6 (in IPv6 alone), icmp, icmp6, family, and
---                                tcp and udp ports; one or a list. answers = { "id" }: fields that an
---                                answer has equal
+--                                known: ethertype, ip, ip6 (in IPv6 alone), icmp, icmp6, family,
+--                                and tcp and udp ports; one or a list. answers = { "id" }: fields
+--                                that an answer has equal
 --     p.answers(answer, sent)    whether it answers it: tcplua.packet.answer says when
 --     p.protocols(), p.fields(name)  what there is; p.help(), p.help(name) print it
 --     layer.field                a number, an address or flags as a string ("S."), options
