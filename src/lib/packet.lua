@@ -10,12 +10,12 @@
 --
 -- Layers: eth, vlan, qinq, sll and sll2 (what Linux captures on "any"), null and loop (a BSD's
 -- address family in the writer's and in network order), arp, ip, ip6, ip6_hop, ip6_dest, ip6_route,
--- ip6_frag, tcp, udp, icmp, icmp6, and behind it rs, ra, ns, na, redirect; dns, dhcp. Each is a
--- function that takes a table of fields (p.fields(name) lists them; `payload` is allowed too) and
--- gives a packet of that one layer; `/` stacks packets and strings into a new packet. Fields have
--- tcpdump's names where it prints them, else the RFC's. Numbers are as they stand in the header: an
--- `offset` of tcp counts words, one of ip eight bytes. The nine flag bits of tcp are "FSRP.UEWe" (e
--- is AE), and `ace` is the last three of them as AccECN's counter.
+-- ip6_frag, tcp, udp, icmp and behind it icmp_time, icmp_mask, icmp6 and behind it rs, ra, ns, na,
+-- redirect; dns, dhcp. Each is a function that takes a table of fields (p.fields(name) lists them;
+-- `payload` is allowed too) and gives a packet of that one layer; `/` stacks packets and strings
+-- into a new packet. Fields have tcpdump's names where it prints them, else the RFC's. Numbers are
+-- as they stand in the header: an `offset` of tcp counts words, one of ip eight bytes. The nine flag
+-- bits of tcp are "FSRP.UEWe" (e is AE), and `ace` is the last three of them as AccECN's counter.
 --
 --     p.parse(bytes [, layer])   a packet; layer is "ip" (the default: IPv4 or IPv6), "eth", …;
 --                                "null" takes both byte orders

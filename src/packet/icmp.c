@@ -1,5 +1,6 @@
 /* icmp: RFC 792. Every message has eight bytes, whose second half means something else for each
- * type; errors then quote the packet they are about. */
+ * type; errors then quote the packet they are about, and timestamps and address masks (RFC 950)
+ * have more. */
 #include "packet/proto.h"
 
 static const uint8_t echo[] = {8, 0, 8, 13, 14, 15, 16, 17, 18}; /* 17 and 18: RFC 950 */
@@ -28,4 +29,29 @@ const struct proto proto_icmp = {
     .minimum = 8,
     .next = SPACE_ICMP,
     .numbers = (const struct proto_number[]){{SPACE_IP, 1}, {SPACE_NONE, 0}},
+};
+
+/* Milliseconds since midnight UT; the highest bit: of something else. */
+static const struct field time_fields[] = {
+    {"originate", 0, 32, .kind = FIELD_NUMBER},
+    {"receive", 32, 32, .kind = FIELD_NUMBER},
+    {"transmit", 64, 32, .kind = FIELD_NUMBER},
+};
+
+const struct proto proto_icmp_time = {
+    .name = "icmp_time",
+    PROTO_FIELDS(time_fields),
+    .minimum = 12,
+    .numbers = (const struct proto_number[]){{SPACE_ICMP, 13}, {SPACE_ICMP, 14}, {SPACE_NONE, 0}},
+};
+
+static const struct field mask_fields[] = {
+    {"mask", 0, 32, .kind = FIELD_IP4},
+};
+
+const struct proto proto_icmp_mask = {
+    .name = "icmp_mask",
+    PROTO_FIELDS(mask_fields),
+    .minimum = 4,
+    .numbers = (const struct proto_number[]){{SPACE_ICMP, 17}, {SPACE_ICMP, 18}, {SPACE_NONE, 0}},
 };

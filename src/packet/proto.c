@@ -67,11 +67,12 @@ static void append(struct registry *registry, const struct proto *proto)
 void registry_init(struct registry *registry)
 {
     static const struct proto *const builtin[] = {
-        &proto_eth,       &proto_qinq,     &proto_vlan,     &proto_sll,  &proto_sll2,
-        &proto_null,      &proto_loop,     &proto_arp,      &proto_ip,   &proto_ip6,
-        &proto_ip6_hop,   &proto_ip6_dest, &proto_ip6_frag, &proto_udp,  &proto_icmp,
-        &proto_ip6_route, &proto_icmp6,    &proto_rs,       &proto_ra,   &proto_ns,
-        &proto_na,        &proto_redirect, &proto_dns,      &proto_dhcp, &proto_tcp,
+        &proto_eth,       &proto_qinq,     &proto_vlan,      &proto_sll,       &proto_sll2,
+        &proto_null,      &proto_loop,     &proto_arp,       &proto_ip,        &proto_ip6,
+        &proto_ip6_hop,   &proto_ip6_dest, &proto_ip6_frag,  &proto_udp,       &proto_icmp,
+        &proto_ip6_route, &proto_icmp6,    &proto_rs,        &proto_ra,        &proto_ns,
+        &proto_na,        &proto_redirect, &proto_icmp_time, &proto_icmp_mask, &proto_dns,
+        &proto_dhcp,      &proto_tcp,
     };
     registry->count = registry->spaces = 0;
     for (size_t i = 0; i < sizeof builtin / sizeof builtin[0]; i++)

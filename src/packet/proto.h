@@ -49,7 +49,7 @@ extern const struct proto proto_sll, proto_sll2, proto_null, proto_loop;
 extern const struct proto proto_ip, proto_ip6;
 extern const struct proto proto_ip6_hop, proto_ip6_route, proto_ip6_frag, proto_ip6_dest;
 extern const struct proto proto_tcp, proto_udp;
-extern const struct proto proto_icmp, proto_icmp6;
+extern const struct proto proto_icmp, proto_icmp_time, proto_icmp_mask, proto_icmp6;
 extern const struct proto proto_dns, proto_dhcp;
 extern const struct proto proto_rs, proto_ra, proto_ns, proto_na, proto_redirect;
 

@@ -192,6 +192,70 @@ t.test("DHCP messages that were changed at random keep their bytes and print", f
   end
 end)
 
+-- The line without its addresses, as tcpdump 4.99.3 has it; where it has not, the reason is beside.
+t.test("a message on one line", function()
+  local function line(wanted, fields, sport, dport)
+    local packet = p.ip { src = "192.0.2.1", dst = "192.0.2.2" }
+      / p.udp { sport = sport or 4000, dport = dport or 53 } / p.dns(fields)
+    t.equal(tostring(packet):match "^IP [%d.]+ > [%d.]+: (.*)$", wanted)
+  end
+  local a = { { name = "a" } }
+  line("1234+ A? example.org. (29)", { id = 1234, questions = { { name = "example.org" } } })
+  line("1234 1/0/0 A 192.0.2.1 (56)", { id = 1234, qr = 1, ra = 1,
+    questions = { { name = "example.org" } },
+    answers = { { name = "example.org", address = "192.0.2.1" } } })
+  line("1 NXDomain- 0/1/0 (71)", { id = 1, qr = 1, rcode = 3,
+    questions = { { name = "no.example.org" } },
+    authority = { { type = "SOA", name = "x.", mname = "a.", rname = "b." } } })
+  line("2+ AAAA CHAOS? www. (21)", { id = 2,
+    questions = { { name = "www", type = "AAAA", class = "CH" } } })
+  line("2+ [2q] AAAA (Class 77)? a. Type300? b. (26)", { id = 2, questions = {
+    { name = "a", type = "AAAA", class = 77 }, { name = "b", type = 300 } } })
+  line("2 inv_q+ [1q] [0a] A? . (17)", { id = 2, opcode = 1, questions = { { name = "." } } })
+  line("2 notify+ [b2&3=0x27e5] A? . (17)", { id = 2, opcode = 4, ad = 1, z = 1, aa = 1, tc = 1,
+    ra = 1, rcode = 5, questions = { { name = "." } } })
+  line("2+ [1a] [1n] [1au] A? a. (60)", { id = 2, questions = a,
+    answers = { { address = "0.0.0.0" } }, authority = { { address = "0.0.0.0" } },
+    additional = { { type = "OPT", class = 4096, data = "" } } })
+  line("3 9/0/0 CNAME a.b., NS ns., PTR ., MX mx.x. 10, TXT \"one\" \"two\", SRV s.:3 1 2, SOA, "
+    .. "Type65280, OPT UDPsize=1232 DO (178)", { id = 3, qr = 1, ra = 1, questions = a, answers = {
+    { type = "CNAME", target = "a.b" }, { type = "NS", target = "ns" },
+    { type = "PTR", target = "." }, { type = "MX", preference = 10, target = "mx.x" },
+    { type = "TXT", text = { "one", "two" } },
+    { type = "SRV", priority = 1, weight = 2, port = 3, target = "s" },
+    { type = "SOA", mname = ".", rname = "." }, { type = 65280, data = "abc" },
+    { type = "OPT", class = 1232, ttl = 0x8000, data = "" },
+  } })
+  line("3 2/0/0 AAAA 2001:db8::1, (Class 99) A 1.2.3.4 (61)", { id = 3, qr = 1, ra = 1,
+    questions = a, answers = { { type = "AAAA", address = "2001:db8::1" },
+      { class = 99, address = "1.2.3.4" } } })
+  line("0*-|$ [0q] 0/0/0 (12)", { id = 0, qr = 1, aa = 1, tc = 1, ad = 1 })
+  line("0 zoneRef NoChange- [0q] 0/0/0 (12)", { id = 0, qr = 1, opcode = 15, rcode = 15 })
+  line("0 PTR (QM)? _x.local. (26)", { rd = 0, id = 0,
+    questions = { { name = "_x.local", type = "PTR" } } }, 5353, 5353)
+  line("0 PTR (QU)? _x.local. (26)", { rd = 0, id = 0,
+    questions = { { name = "_x.local", type = "PTR", class = 0x8001 } } }, 5353, 5353)
+  line("0*- [0q] 1/0/0 (Cache flush) A 1.2.3.4 (27)", { rd = 0, id = 0, qr = 1, aa = 1,
+    answers = { { class = 0x8001, address = "1.2.3.4" } } }, 5353, 5353)
+
+  -- What is cut off or makes no sense ends the line.
+  line("3 1/0/0 A [|domain]", { id = 3, qr = 1, ra = 1, questions = a,
+    answers = { { type = "A", data = "\1\2" } } })
+  line("3 5/0/0 A 1.2.3.4 [|domain]", { id = 3, qr = 1, ra = 1, ancount = 5, questions = a,
+    answers = { { address = "1.2.3.4" } } })
+  line("3 [|domain]", { id = 3, qr = 1, ra = 1, qdcount = 1, ancount = 1 })
+  for _, bytes in ipairs { "", "\5abc", "\1a\0\0\1", "\x45abc\0\0\1\0\1" } do
+    line("3+ [|domain]", { id = 3, qdcount = 1, payload = bytes })
+  end
+  -- tcpdump says <BAD PTR> in place of the name.
+  for _, bytes in ipairs { "\xc0\12\0\1\0\1", "\xc0\50\0\1\0\1", "\1a\xc0\12\0\1\0\1" } do
+    line("3+ [|domain]", { id = 3, qdcount = 1, payload = bytes })
+  end
+  -- tcpdump says ^[ and M-^?.
+  line([[3+ A? a.\x1b\xff.bcd. (26)]], { id = 3, qdcount = 1,
+    payload = "\4a.\27\xff\3bcd\0\0\1\0\1" })
+end)
+
 t.test("data that is not what its type has is bytes", function()
   for _, kind in ipairs { "A", "AAAA", "MX", "SRV", "SOA", "TXT", "NS" } do
     local packet = p.dns { answers = { { type = kind, data = "\5\5" } } }
