@@ -14,8 +14,8 @@
 -- redirect; dns, dhcp. Each is a function that takes a table of fields (p.fields(name) lists them;
 -- `payload` is allowed too) and gives a packet of that one layer; `/` stacks packets and strings
 -- into a new packet. Fields have tcpdump's names where it prints them, else the RFC's. Numbers are
--- as they stand in the header: an `offset` of tcp counts words, one of ip eight bytes. The nine flag
--- bits of tcp are "FSRP.UEWe" (e is AE), and `ace` is the last three of them as AccECN's counter.
+-- as they stand in the header: an `offset` of tcp counts words, one of ip eight bytes. The nine
+-- flags of tcp are "FSRP.UEWe" (e is AE), and `ace` is the last three of them as AccECN's counter.
 --
 --     p.parse(bytes [, layer])   a packet; layer is "ip" (the default: IPv4 or IPv6), "eth", …;
 --                                "null" takes both byte orders
