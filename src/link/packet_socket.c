@@ -23,6 +23,7 @@
 struct packet {
     struct link link;
     int fd, index;
+    bool bound;      /* to the interface alone: the kernel reads the protocol in the frame */
     bool expression; /* the caller has given a filter: it stays */
     uint64_t drops;
     uint8_t buffer[SOCKET_BUFFER];
@@ -99,8 +100,10 @@ static bool packet_send_many(struct link *link, const struct frame *frames, size
     size_t good = 0;
     socket_batch(&batch, frames, count);
     while (good < count && address(self, &frames[good], &to[good], err)) {
-        batch.messages[good].msg_hdr.msg_name = &to[good];
-        batch.messages[good].msg_hdr.msg_namelen = sizeof to[good];
+        if (!self->bound) {
+            batch.messages[good].msg_hdr.msg_name = &to[good];
+            batch.messages[good].msg_hdr.msg_namelen = sizeof to[good];
+        }
         good++;
     }
     int cause = socket_send_batch(self->fd, &batch, good, sent);
@@ -364,5 +367,8 @@ struct link *link_open_sender(const char *iface, struct error *err)
         return NULL;
     self->link.ops = &sender_ops; /* bound to no protocol, it is on nobody's way */
     socket_room(self->fd);
+    const struct sockaddr_ll name = {.sll_family = AF_PACKET, .sll_ifindex = self->index};
+    self->bound = self->link.medium == LINK_ETHERNET &&
+                  bind(self->fd, (const struct sockaddr *)&name, sizeof name) == 0;
     return &self->link;
 }

@@ -24,9 +24,10 @@
 #include "link/link.h"
 #include "link/socket.h"
 
-#define SLOT   2048U
-#define FRAMES 4096U /* slots, and entries of each ring: none is ever full before slots run out */
-#define KICKS  64    /* system calls to wait for room in */
+#define SLOT     2048U
+#define FRAMES   4096U /* slots, and entries of each ring: none is ever full before slots run out */
+#define VLAN_TAG 4
+#define KICKS    64 /* system calls to wait for room in */
 
 /* One ring as the kernel lays it out. */
 struct ring {
@@ -121,17 +122,17 @@ static bool stopped(const struct xdp *self, int cause, struct error *err)
 static bool fits(const struct xdp *self, const struct frame *frame, struct error *err)
 {
     char shown[80];
-    text_escape(shown, sizeof shown, self->link.iface, strlen(self->link.iface));
     if (frame->length < ETHER_HDR_LEN)
         return fail(err, ERROR_USAGE, "EINVAL",
                     "a frame of %zu bytes is shorter than the header that begins it",
                     frame->length);
-    if (frame->length > SLOT || frame->length > self->link.mtu + ETHER_HDR_LEN + 4)
-        return fail(err, ERROR_NETWORK, "EMSGSIZE",
-                    "a frame of %zu bytes is too long for interface %s by AF_XDP, which carries "
-                    "datagrams of %u",
-                    frame->length, shown, (unsigned)self->link.mtu);
-    return true;
+    if (frame->length <= SLOT && frame->length <= self->link.mtu + ETHER_HDR_LEN + VLAN_TAG)
+        return true;
+    text_escape(shown, sizeof shown, self->link.iface, strlen(self->link.iface));
+    return fail(err, ERROR_NETWORK, "EMSGSIZE",
+                "a frame of %zu bytes is too long for interface %s by AF_XDP, which carries "
+                "datagrams of %u",
+                frame->length, shown, (unsigned)self->link.mtu);
 }
 
 /* What is in the ring goes before all that comes later, so it counts as sent; unless sending ends
