@@ -17,6 +17,8 @@
 --     conn:readable()   how many bytes a read would return at once
 --     conn:eof()        whether all was read and the peer has closed its side
 --     conn:closed()     whether this object was closed
+--     conn:urgent()     how many of the bytes to be read next lead up to the end of the peer's urgent
+--                       data, which stays in line with the rest; 0 if there is none
 --     conn:trouble()    what was last heard against the connection without ending it, or nil
 --
 -- What a connection is like is decided when it is opened or listened for, by these fields. The
@@ -34,6 +36,8 @@
 --     max_rto = 120         seconds (6298 2.5)
 --     user_timeout = 180    seconds without an answer until it fails (9293 3.8.3)
 --     time_wait = 240       seconds, 2 MSL (9293 3.4.2); no program waits for it at its end
+--     keepalive             seconds of silence before the first probe; none unless given (9293 3.8.4)
+--     keepalive_interval = 75, keepalive_probes = 9     between probes; how many go unanswered
 --     ttl = 64, tos = 0     of every segment
 --
 -- and without a field: an initial window of ten segments (6928), NewReno (5681, 6582), limited
@@ -209,15 +213,14 @@ function conn:read_all(max, timeout)
   return nil, err, data
 end
 
---- Hands all of `data` to the connection, waiting for room in its buffer.
-function conn:send(data, timeout)
+local function send(self, data, timeout, urgent)
   if type(data) ~= "string" then
-    error(("data: a string expected, got %s"):format(type(data)), 2)
+    error(("data: a string expected, got %s"):format(type(data)), 3)
   end
   local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
   local at = 1
   local function more()
-    at = at + self:raw_write(data, at)
+    at = at + self:raw_write(data, at, urgent)
     return at > #data
   end
   if #data > 0 then
@@ -227,6 +230,16 @@ function conn:send(data, timeout)
     end
   end
   return await(self, more, deadline, "send", ("%s to take data"):format(peer(self)))
+end
+
+--- Hands all of `data` to the connection, waiting for room in its buffer.
+function conn:send(data, timeout)
+  return send(self, data, timeout)
+end
+
+--- The same, and what it ends is urgent (URG, RFC 9293 3.8.5; RFC 6093 says why not to use it).
+function conn:send_urgent(data, timeout)
+  return send(self, data, timeout, true)
 end
 
 --- Ends this side's stream with a FIN; the other goes on.

@@ -182,6 +182,15 @@ static int64_t fault_deadline(struct link *link)
     return due < inner ? due : inner;
 }
 
+static int64_t fault_push(struct link *link, int64_t now)
+{
+    struct fault_link *self = (struct fault_link *)link;
+    flush(self, now);
+    int64_t inner = wrapper_push(link, now);
+    int64_t due = self->frames ? self->heap[0]->due : TIME_NEVER;
+    return due < inner ? due : inner;
+}
+
 static void fault_close(struct link *link)
 {
     struct fault_link *self = (struct fault_link *)link;
@@ -197,6 +206,7 @@ static const struct link_ops fault_ops = {
     .recv = fault_recv,
     .fds = wrapper_fds,
     .deadline = fault_deadline,
+    .push = fault_push,
     .ports = wrapper_ports,
     .drops = wrapper_drops,
     .close = fault_close,

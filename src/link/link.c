@@ -48,6 +48,11 @@ int64_t link_deadline(struct link *link)
     return link->ops->deadline ? link->ops->deadline(link) : TIME_NEVER;
 }
 
+int64_t link_push(struct link *link, int64_t now)
+{
+    return link->ops->push ? link->ops->push(link, now) : TIME_NEVER;
+}
+
 bool link_ports(struct link *link, uint16_t low, uint16_t high, struct error *err)
 {
     return link->ops->ports ? link->ops->ports(link, low, high, err) : true;

@@ -49,8 +49,8 @@ struct frame {
 
 struct link;
 
-/* NULL stands for: cannot send, nothing ever arrives, no descriptors, no deadline, no filter, no
- * drops. `close` must be there. */
+/* NULL stands for: cannot send, nothing ever arrives, no descriptors, no deadline, nothing held
+ * back, no filter, no drops. `close` must be there. */
 struct link_ops {
     const char *name; /* "raw", "packet", … */
     bool (*send)(struct link *link, const struct frame *frame, struct error *err);
@@ -59,6 +59,7 @@ struct link_ops {
     int (*recv)(struct link *link, struct frame *frame, struct error *err);
     int (*fds)(struct link *link, int fds[static LINK_FDS]);
     int64_t (*deadline)(struct link *link);
+    int64_t (*push)(struct link *link, int64_t now);
     bool (*ports)(struct link *link, uint16_t low, uint16_t high, struct error *err);
     uint64_t (*drops)(struct link *link);
     void (*close)(struct link *link);
@@ -94,6 +95,10 @@ int link_fds(struct link *link, int fds[static LINK_FDS]);
 /* The clock's time at which a frame held back will arrive without any descriptor saying so;
  * TIME_NEVER for real wires, "now" or earlier for a pair whose queue is not empty. */
 int64_t link_deadline(struct link *link);
+
+/* Sends on what was held back until now, whether or not anybody receives from this link; returns
+ * when there is more to send on, TIME_NEVER if nothing is held. */
+int64_t link_push(struct link *link, int64_t now);
 
 /* Narrows what is received to TCP segments for local ports low..high, where the wire has a filter,
  * and ICMP errors. Called before the first segment leaves, and again when the range grows. */

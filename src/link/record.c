@@ -75,6 +75,7 @@ static const struct link_ops record_ops = {
     .recv = record_recv,
     .fds = wrapper_fds,
     .deadline = wrapper_deadline,
+    .push = wrapper_push,
     .ports = wrapper_ports,
     .drops = wrapper_drops,
     .close = record_close,

@@ -49,6 +49,7 @@ static const struct link_ops trace_ops = {
     .recv = trace_recv,
     .fds = wrapper_fds,
     .deadline = wrapper_deadline,
+    .push = wrapper_push,
     .ports = wrapper_ports,
     .drops = wrapper_drops,
     .close = wrapper_close,

@@ -49,6 +49,11 @@ int64_t wrapper_deadline(struct link *link)
     return link_deadline(inner_of(link));
 }
 
+int64_t wrapper_push(struct link *link, int64_t now)
+{
+    return link_push(inner_of(link), now);
+}
+
 bool wrapper_ports(struct link *link, uint16_t low, uint16_t high, struct error *err)
 {
     return link_ports(inner_of(link), low, high, err);

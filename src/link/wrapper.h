@@ -24,6 +24,7 @@ bool wrapper_send_many(struct link *link, const struct frame *frames, size_t cou
 /* Operations for the table of a wrapper. */
 int wrapper_fds(struct link *link, int fds[static LINK_FDS]);
 int64_t wrapper_deadline(struct link *link);
+int64_t wrapper_push(struct link *link, int64_t now);
 bool wrapper_ports(struct link *link, uint16_t low, uint16_t high, struct error *err);
 uint64_t wrapper_drops(struct link *link);
 void wrapper_close(struct link *link);

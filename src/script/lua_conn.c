@@ -39,7 +39,8 @@ static struct conn *push_closed(lua_State *L)
 
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
-        "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto"
+        "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
+        "keepalive_interval", "keepalive_probes"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
@@ -49,11 +50,13 @@ enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
 static bool read_options(lua_State *L, int index, struct endpoint_options *options,
                          struct error *err)
 {
+    lua_Integer keepalive_probes = 0;
     lua_Integer mss = 0, sndbuf = BUFFER, rcvbuf = BUFFER, ttl = 0, tos = 0;
     struct tcp_config *tcp = &options->tcp;
     if (!field_range(L, index, "mss", 64, 65495, &mss, err) ||
         !field_range(L, index, "sndbuf", 1, 1 << 30, &sndbuf, err) ||
         !field_range(L, index, "rcvbuf", 1, 1 << 30, &rcvbuf, err) ||
+        !field_range(L, index, "keepalive_probes", 1, 1000, &keepalive_probes, err) ||
         !field_range(L, index, "ttl", 1, 255, &ttl, err) ||
         !field_range(L, index, "tos", 0, 255, &tos, err))
         return false;
@@ -68,6 +71,9 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         .initial_rto = to_ns(field_number(L, index, "initial_rto", 0)),
         .min_rto = to_ns(field_number(L, index, "min_rto", 0)),
         .max_rto = to_ns(field_number(L, index, "max_rto", 0)),
+        .keepalive = to_ns(field_number(L, index, "keepalive", 0)),
+        .keepalive_interval = to_ns(field_number(L, index, "keepalive_interval", 0)),
+        .keepalive_probes = (uint32_t)keepalive_probes,
         .delayed_ack = to_ns(field_number(L, index, "delayed_ack", DELAYED_ACK)),
         .wscale = field_boolean(L, index, "wscale", true),
         .timestamps = field_boolean(L, index, "timestamps", true),
@@ -76,7 +82,8 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         .quick_acks = QUICK_ACKS,
     };
     if (tcp->user_timeout < 0 || tcp->time_wait < 0 || tcp->initial_rto < 0 || tcp->min_rto < 0 ||
-        tcp->max_rto < 0 || tcp->delayed_ack < 0)
+        tcp->max_rto < 0 || tcp->delayed_ack < 0 || tcp->keepalive < 0 ||
+        tcp->keepalive_interval < 0)
         return fail(err, ERROR_USAGE, "EINVAL", "a time that is less than 0 makes no sense");
     return true;
 }
@@ -136,7 +143,7 @@ static int conn_raw_read(lua_State *L)
     return 1;
 }
 
-/* raw_write(string [, from]) -> how many bytes, from position `from` on, were taken */
+/* raw_write(string [, from [, urgent]]) -> how many bytes, from position `from` on, were taken */
 static int conn_raw_write(lua_State *L)
 {
     struct endpoint *endpoint = check_conn(L);
@@ -145,8 +152,18 @@ static int conn_raw_write(lua_State *L)
     lua_Integer from = luaL_optinteger(L, 3, 1);
     luaL_argcheck(L, from >= 1 && (size_t)from <= length + 1, 3, "inside the string");
     size_t taken = tcp_write(endpoint->tcp, bytes + (from - 1), length - (size_t)(from - 1));
+    if (lua_toboolean(L, 4))
+        tcp_urge(endpoint->tcp);
     endpoint_serve(endpoint);
     lua_pushinteger(L, (lua_Integer)taken);
+    return 1;
+}
+
+/* urgent() -> bytes up to the end of the peer's urgent data, which is in line with the rest; 0 for
+ * none */
+static int conn_urgent(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)tcp_urgent(check_conn(L)->tcp));
     return 1;
 }
 
@@ -411,6 +428,7 @@ void open_conn(lua_State *L)
         {"raw_free", conn_raw_free},
         {"raw_error", conn_raw_error},
         {"trouble", conn_trouble},
+        {"urgent", conn_urgent},
         {"closed", conn_closed},
         {"readable", conn_readable},
         {"eof", conn_eof},

@@ -15,9 +15,11 @@ void endpoint_icmp(struct endpoint *endpoint, const struct icmp_error *icmp, int
 void endpoint_neighbour(struct endpoint *endpoint); /* its next hop may have been given up */
 void endpoint_fail(struct endpoint *endpoint, enum error_kind kind, const char *code,
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
+void endpoint_end(struct endpoint *endpoint);    /* it is in TIME-WAIT: leave that early */
 void endpoint_detach(struct endpoint *endpoint); /* reset it; its stack goes away */
 
 /* listener.c */
+struct listener *listener_find(const struct stack *stack, uint16_t port); /* NULL: none */
 bool listener_input(struct listener *listener, const struct segment *segment, int64_t now);
 void listener_opened(struct listener *listener, struct endpoint *endpoint);
 void listener_lost(struct listener *listener);

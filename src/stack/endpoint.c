@@ -66,6 +66,15 @@ static void dispose(struct endpoint *endpoint)
     free(endpoint);
 }
 
+void endpoint_end(struct endpoint *endpoint)
+{
+    tcp_abort(endpoint->tcp, clock_now(&endpoint->stack->network->clock));
+    if (endpoint->orphan)
+        dispose(endpoint);
+    else
+        remove_from_stack(endpoint);
+}
+
 /* --- failure ------------------------------------------------------------------------------------
  */
 

@@ -29,6 +29,14 @@ struct listener *listener_open(struct network *network, const struct endpoint_op
     return listener;
 }
 
+struct listener *listener_find(const struct stack *stack, uint16_t port)
+{
+    struct listener *listener = stack->listeners;
+    while (listener && listener->port != port)
+        listener = listener->next;
+    return listener;
+}
+
 bool listener_input(struct listener *listener, const struct segment *segment, int64_t now)
 {
     /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens. */

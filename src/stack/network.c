@@ -124,6 +124,8 @@ bool network_timestamp(struct network *network, const struct flow *flow, uint32_
 
 static void work(struct network *network, int64_t now)
 {
+    for (struct tap *tap = network->taps; tap; tap = tap->next)
+        link_push(tap->link, now);
     for (struct stack *stack = network->stacks; stack; stack = stack->next)
         stack_receive(stack, now);
     for (struct stack *stack = network->stacks; stack; stack = stack->next)
@@ -147,8 +149,7 @@ static int64_t next_due(struct network *network)
     for (struct stack *stack = network->stacks; stack; stack = stack->next)
         when = earlier(when, stack_deadline(stack));
     for (struct tap *tap = network->taps; tap; tap = tap->next)
-        if (tap->waiting)
-            when = earlier(when, link_deadline(tap->link));
+        when = earlier(when, tap->waiting ? link_deadline(tap->link) : link_push(tap->link, 0));
     return when;
 }
 

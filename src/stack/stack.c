@@ -500,15 +500,18 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
                         .rport = segment->sport};
     flow.remote.scope = stack->local.scope;
     struct endpoint *endpoint = endpoint_find(stack, &flow);
+    struct listener *listener = listener_find(stack, segment->dport);
+    if (endpoint && listener && tcp_may_renew(endpoint->tcp, segment)) {
+        endpoint_end(endpoint);
+        endpoint = NULL;
+    }
     if (endpoint) {
         tcp_input(endpoint->tcp, segment, now);
         endpoint_dirty(endpoint);
         return;
     }
-    for (struct listener *listener = stack->listeners; listener; listener = listener->next)
-        if (listener->port == segment->dport && listener_input(listener, segment, now))
-            return;
-    refuse(stack, segment, now);
+    if (!listener || !listener_input(listener, segment, now))
+        refuse(stack, segment, now);
 }
 
 static void datagram_input(struct stack *stack, const uint8_t *ip, size_t length, int64_t time,

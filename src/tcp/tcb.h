@@ -33,6 +33,7 @@ enum timer {
     TIMER_RETRANSMIT, /* something is outstanding */
     TIMER_PERSIST,    /* something waits for the peer's window: a probe, or the SWS override */
     TIMER_ACK,        /* an ACK is delayed */
+    TIMER_KEEPALIVE,  /* nothing is outstanding, and nothing has come for long */
     TIMER_TIME_WAIT,
     TIMERS,
 };
@@ -54,6 +55,7 @@ struct tcp {
     bool wscale, timestamps, sack; /* offered, and once the peer's SYN is in, agreed */
     int64_t opened;                /* when the connection left CLOSED */
     int64_t waited;                /* since when the peer owes an answer: R2 counts from here */
+    int64_t heard_at;              /* when the last segment came */
     int64_t timers[TIMERS];
 
     /* sending */
@@ -62,16 +64,21 @@ struct tcp {
     uint32_t
         limited; /* cwnd held data back when this was snd_nxt: up to here its growth is earned */
     uint16_t snd_mss;
-    uint8_t snd_wscale; /* shift of the windows that the peer sends, outside a SYN */
-    bool fin_queued;    /* the application has shut down */
-    bool resend_first;  /* one segment at snd_una, whatever cwnd says */
-    bool probe;         /* one octet into the zero window */
-    bool override;      /* a small segment in spite of SWS avoidance */
-    bool syn_lost;      /* the SYN timed out at least once */
-    bool syn_hastened;  /* the next SYN comes early, after a half-open connection was reset */
-    unsigned probes;    /* zero-window probes in a row: the backoff */
-    unsigned timeouts;  /* retransmission timeouts in a row */
-    int64_t last_sent;  /* when data was last sent */
+    uint8_t snd_wscale;  /* shift of the windows that the peer sends, outside a SYN */
+    bool fin_queued;     /* the application has shut down */
+    bool resend_first;   /* one segment at snd_una, whatever cwnd says */
+    bool probe;          /* one octet into the zero window */
+    bool override;       /* a small segment in spite of SWS avoidance */
+    bool syn_lost;       /* the SYN timed out at least once */
+    bool syn_hastened;   /* the next SYN comes early, after a half-open connection was reset */
+    unsigned keepalives; /* unanswered probes in a row */
+    bool keepalive;      /* one is due */
+    int64_t probed_at;   /* when the last one was sent */
+    bool urging;         /* there is urgent data that ends before */
+    uint32_t snd_up;     /* this number */
+    unsigned probes;     /* zero-window probes in a row: the backoff */
+    unsigned timeouts;   /* retransmission timeouts in a row */
+    int64_t last_sent;   /* when data was last sent */
     struct sendbuf send;
     struct rto rto;
     struct congestion congestion;
@@ -89,6 +96,8 @@ struct tcp {
     uint32_t fin_seq;     /* its number */
     uint32_t quick_acks;  /* so many more ACKs are not delayed */
     uint32_t ack_debt;    /* bytes taken since the last ACK */
+    bool urged;           /* the peer has sent urgent data that ends before */
+    uint32_t rcv_up;      /* this number */
     uint32_t ts_recent;   /* TS.Recent: to be echoed */
     int64_t ts_recent_at; /* since when */
     uint32_t last_ack_sent;

@@ -56,6 +56,10 @@ static void config_complete(struct tcp_config *c)
         c->user_timeout = 180 * NS_PER_S;
     if (!c->time_wait)
         c->time_wait = 240 * NS_PER_S;
+    if (!c->keepalive_interval)
+        c->keepalive_interval = 75 * NS_PER_S;
+    if (!c->keepalive_probes)
+        c->keepalive_probes = 9;
     if (!c->ttl)
         c->ttl = 64;
     if (!c->challenge_max)
@@ -268,6 +272,28 @@ size_t tcp_read(struct tcp *tcp, void *bytes, size_t length, int stop, int64_t n
 bool tcp_eof(const struct tcp *tcp)
 {
     return tcp->fin_received && tcp->recv.ready == 0;
+}
+
+void tcp_urge(struct tcp *tcp)
+{
+    if (tcp->send.length == 0)
+        return;
+    tcp->urging = true;
+    tcp->snd_up = sendbuf_end(&tcp->send);
+}
+
+uint32_t tcp_urgent(const struct tcp *tcp)
+{
+    return tcp->urged ? seq_beyond(tcp->rcv_up, tcp->recv.next - tcp->recv.ready) : 0;
+}
+
+bool tcp_may_renew(const struct tcp *tcp, const struct segment *syn)
+{
+    if (tcp->state != TCPS_TIME_WAIT || (syn->flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+        return false;
+    if (tcp->timestamps && syn->options.has_timestamp && syn->options.tsval != tcp->ts_recent)
+        return seq_gt(syn->options.tsval, tcp->ts_recent);
+    return seq_gt(syn->seq, tcb_rcv_nxt(tcp));
 }
 
 void tcp_shutdown(struct tcp *tcp, int64_t now)

@@ -59,6 +59,7 @@ enum {
     TCP_EVENT_WRITABLE = 4, /* room in the send buffer, or all of it acknowledged */
     TCP_EVENT_CLOSED = 8,   /* our FIN is acknowledged and theirs is in, or the connection failed */
     TCP_EVENT_STATE = 16,   /* the state is another one */
+    TCP_EVENT_URGENT = 32,  /* there is urgent data, or more of it */
 };
 
 struct tcp_config {
@@ -80,8 +81,11 @@ struct tcp_config {
     int64_t delayed_ack;  /* longest delay of an ACK; 0: every segment is acknowledged at once */
     uint32_t quick_acks;  /* but so many at the beginning go at once, as Linux's do */
     bool nagle;           /* hold back small segments while data is outstanding (RFC 9293 3.7.4) */
-    uint8_t ttl, tos;     /* of every segment; ttl 0: 64 */
-    uint32_t challenge_max; /* challenge ACKs a second (RFC 5961 7); 0: 10 */
+    int64_t keepalive;    /* idle time before the first probe; 0: none (RFC 9293 3.8.4) */
+    int64_t keepalive_interval; /* between probes; 0: 75 s */
+    uint32_t keepalive_probes;  /* unanswered ones before it fails; 0: 9 */
+    uint8_t ttl, tos;           /* of every segment; ttl 0: 64 */
+    uint32_t challenge_max;     /* challenge ACKs a second (RFC 5961 7); 0: 10 */
 };
 
 struct tcp;
@@ -144,6 +148,18 @@ void tcp_shutdown(struct tcp *tcp, int64_t now);
 
 /* RST to the peer, where the state calls for one, and CLOSED with TCP_ABORTED. */
 void tcp_abort(struct tcp *tcp, int64_t now);
+
+/* All that is queued so far is urgent (RFC 9293 3.8.5, RFC 6093): segments say so until its end has
+ * been sent. */
+void tcp_urge(struct tcp *tcp);
+
+/* The peer's urgent data, which stays in line: how many of the bytes to be read next, come or not,
+ * lead up to its end; 0 if there is none, or it has been read. */
+uint32_t tcp_urgent(const struct tcp *tcp);
+
+/* Whether a SYN that finds this connection in TIME-WAIT may begin another one: its numbers, or its
+ * timestamps, lie beyond all of this one's (RFC 9293 MAY-2, RFC 6191). */
+bool tcp_may_renew(const struct tcp *tcp, const struct segment *syn);
 
 /* The events since the last call; clears them. */
 unsigned tcp_events(struct tcp *tcp);

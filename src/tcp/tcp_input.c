@@ -156,6 +156,19 @@ void tcb_take_text(struct tcp *tcp, const struct segment *s, int64_t now)
     take_fin(tcp, now);
 }
 
+/* RFC 9293 3.10.7.4, sixth: the urgent pointer only goes on. It counts whether or not the data that
+ * it points to is in yet (MUST-32), and points behind the last urgent byte (MUST-62). */
+static void note_urgent(struct tcp *tcp, const struct segment *s)
+{
+    uint32_t up = s->seq + s->urgent;
+    if (!(s->flags & TCP_URG) || s->urgent == 0 || (tcp->urged && seq_le(up, tcp->rcv_up)) ||
+        seq_le(up, tcp->recv.next))
+        return;
+    tcp->urged = true;
+    tcp->rcv_up = up;
+    tcp->events |= TCP_EVENT_URGENT | TCP_EVENT_READABLE;
+}
+
 /* RFC 9293 3.4, the four rows of the table, a little wider in two places, as BSD and Linux are. A
  * segment that begins before the window and ends behind it is taken and trimmed. A bare ACK at the
  * right edge is what a peer sends that has filled the window, and its ACK is needed. */
@@ -223,6 +236,9 @@ static void enter_established(struct tcp *tcp, const struct segment *s, int64_t 
         rto_syn_lost(&tcp->rto);
     congestion_init(&tcp->congestion, &congestion_newreno, tcp->snd_mss, tcp->syn_lost);
     recovery_init(tcp);
+
+    if (tcp->config.keepalive > 0)
+        tcb_arm(tcp, TIMER_KEEPALIVE, tcb_later(now, tcp->config.keepalive));
 
     tcb_enter(tcp, tcp->fin_queued ? TCPS_FIN_WAIT_1 : TCPS_ESTABLISHED, now);
     tcp->events |= TCP_EVENT_OPEN | TCP_EVENT_WRITABLE;
@@ -346,6 +362,7 @@ static void input_new_ack(struct tcp *tcp, const struct segment *s, int64_t now)
     sendbuf_drop(&tcp->send, data);
     tcp->bytes_acked += data;
     tcp->snd_una = ack;
+    tcp->urging = tcp->urging && seq_lt(ack, tcp->snd_up);
     tcp->cursor = seq_max(tcp->cursor, ack);
     tcp->waited = now;
     tcp->timeouts = 0;
@@ -450,9 +467,10 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
         return;
     if (s == &trimmed)
         owe_answer(tcp, now); /* the SYN's own number was not acceptable */
-    if (tcb_is_receiving(tcp))
+    if (tcb_is_receiving(tcp)) {
+        note_urgent(tcp, s);
         tcb_take_text(tcp, s, now);
-    else if (s->flags & TCP_FIN)
+    } else if (s->flags & TCP_FIN)
         owe_answer(tcp, now); /* a second FIN, beyond the first */
 }
 
@@ -462,6 +480,10 @@ void tcp_input(struct tcp *tcp, const struct segment *segment, int64_t now)
         return;
     tcp->segs_in++;
     tcp->dirty = true;
+    tcp->heard_at = now;
+    if (tcp->keepalives && tcb_is_armed(tcp, TIMER_KEEPALIVE))
+        tcb_arm(tcp, TIMER_KEEPALIVE, tcb_later(now, tcp->config.keepalive));
+    tcp->keepalives = 0;
     if (tcp->state == TCPS_SYN_SENT)
         input_syn_sent(tcp, segment, now);
     else

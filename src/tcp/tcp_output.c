@@ -81,6 +81,28 @@ static void serve_retransmission(struct tcp *tcp, int64_t now)
     rto_backoff(&tcp->rto);
 }
 
+/* RFC 9293 3.8.4: only an idle connection is probed (MUST-26), and one lost probe proves nothing
+ * (MUST-29). */
+static void serve_keepalive(struct tcp *tcp, int64_t now)
+{
+    const struct tcp_config *c = &tcp->config;
+    int64_t due = tcp->keepalives ? tcb_later(tcp->probed_at, c->keepalive_interval)
+                                  : tcb_later(tcp->heard_at, c->keepalive);
+    if (tcp->snd_una != tcp->snd_nxt) { /* the retransmission timer watches over it */
+        due = tcb_later(now, c->keepalive);
+    } else if (now >= due) {
+        if (tcp->keepalives == c->keepalive_probes) {
+            tcb_fail(tcp, TCP_TIMED_OUT, now);
+            return;
+        }
+        tcp->keepalives++;
+        tcp->probed_at = now;
+        tcp->keepalive = true;
+        due = tcb_later(now, c->keepalive_interval);
+    }
+    tcb_arm(tcp, TIMER_KEEPALIVE, due);
+}
+
 static void serve_timers(struct tcp *tcp, int64_t now)
 {
     if (tcp->state == TCPS_CLOSED)
@@ -103,6 +125,8 @@ static void serve_timers(struct tcp *tcp, int64_t now)
         tcp->probe = tcp->snd_wnd == 0;
         tcp->override = tcp->snd_wnd > 0;
     }
+    if (now >= tcp->timers[TIMER_KEEPALIVE])
+        serve_keepalive(tcp, now);
     if (now >= tcp->timers[TIMER_RETRANSMIT])
         serve_retransmission(tcp, now);
 }
@@ -153,6 +177,11 @@ static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint
     out->length = length;
     out->payload = length ? sendbuf_at(&tcp->send, seq) : NULL;
 
+    if (tcp->urging && seq_lt(seq, tcp->snd_up)) {
+        uint32_t ahead = tcp->snd_up - seq;
+        out->flags |= TCP_URG;
+        out->urgent = (uint16_t)(ahead < UINT16_MAX ? ahead : UINT16_MAX);
+    }
     if (seq_lt(seq, tcp->snd_nxt)) {
         tcp->retransmits++;
         rto_resent(&tcp->rto);
@@ -313,6 +342,12 @@ bool tcp_output(struct tcp *tcp, struct segment *out, int64_t now)
         return true;
     if (tcp->ack_now)
         return output_ack(tcp, out, now);
+    if (tcp->keepalive) {
+        /* A number that was acknowledged before: the peer must answer it. */
+        tcp->keepalive = false;
+        begin(tcp, out, tcp->snd_una - 1, TCP_ACK, now);
+        return true;
+    }
     tcp->dirty = false;
     return false;
 }

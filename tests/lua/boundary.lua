@@ -285,7 +285,7 @@ local function raises(f, ...)
   return tostring(err)
 end
 
-local OPERANDS = { send = "x", raw_read = 1, raw_write = "x" }
+local OPERANDS = { send = "x", send_urgent = "x", raw_read = 1, raw_write = "x" }
 
 local HARMLESS = { close = true, abort = true, closed = true, raw_free = true, lines = true }
 

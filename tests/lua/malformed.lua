@@ -496,7 +496,7 @@ end)
 
 t.test("F11 IPv4 options of any kind, wrong ones too, are stepped over", function()
   local s, makers = connected(), {}
-  for i, options in ipairs { "\7\7\4\0\0\0\0\0", "\x83\7\4\xc0\0\2\x42\0", "\x44\8\5\0\0\0\0\0",
+  for i, options in ipairs { "\7\7\4\0\0\0\0\0", "\x83\7\8\xc0\0\2\x42\0", "\x44\8\5\0\0\0\0\0",
     "\x94\4\0\0", "\xff\xff\xff\xff", "\1\1\1\x83", "\x83\0\0\0", ("\1"):rep(40) } do
     makers[i] = function(segment)
       segment.ip.options = options
