@@ -11,6 +11,7 @@
 --
 --     wire:sport(), wire:src()   the port and the address that it holds
 --     wire:dropped()             segments that did not fit into the inbox
+--     link:iface()               the name of its interface, or nil
 --     link:medium(), link:mac()  "eth" or "ip": what its frames begin with; its address, or nil
 --     link:drops()               frames that the kernel dropped because nobody took them in time
 --     wire:close(), link:close() may be repeated

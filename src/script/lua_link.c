@@ -274,6 +274,7 @@ static int link_raw_packet(lua_State *L)
  * if there are no more now | false, where the next came after `until` | nil, error */
 static int link_raw_count(lua_State *L)
 {
+    check_link(L);
     lua_Integer most = luaL_checkinteger(L, 2), count = 0;
     int64_t until = check_until(L, 3);
     struct frame frame;

@@ -79,7 +79,7 @@ local COUNT <const> = #nonsense + 1 -- the last is nil
 
 -- A call with nonsense may raise, or return nil and why. What it raises names the argument:
 -- "attempt to index a nil value" inside one of the program's modules does not.
-local calls, sloppy
+local calls, sloppy = 0, nil
 
 local function judge(name, ok, first, second, ...)
   if not ok then
@@ -334,7 +334,7 @@ t.test("K9 listeners, wires and links after their end", function()
     getmetatable(object).__gc(object)
     t.equal(tostring(object), name .. " (closed)")
     for method, f in pairs(getmetatable(object).__index) do
-      if method ~= "close" then
+      if method ~= "close" and method ~= "raw_taken" then -- what was counted stays known
         t.contains(raises(f, object, method:find "send" and "x" or nil), "closed " .. name,
           name .. ":" .. method)
       end
