@@ -214,10 +214,24 @@ static int open_all(lua_State *L)
     return 0;
 }
 
+/* warn() as the lua program has it: off at first, "@on" and "@off". */
+static void print_warning(void *self, const char *piece, int more)
+{
+    struct script *script = self;
+    bool begins = !script->warned_half;
+    script->warned_half = more;
+    if (begins && !more && piece[0] == '@') {
+        if (strcmp(piece, "@on") == 0 || strcmp(piece, "@off") == 0)
+            script->warns = piece[2] == 'n';
+    } else if (script->warns) {
+        fprintf(stderr, "%s%s%s", begins ? "Lua warning: " : "", piece, more ? "" : "\n");
+    }
+}
+
 struct script *script_new(const struct network_options *options, bool secure, struct error *err)
 {
     struct script *script = calloc(1, sizeof *script);
-    lua_State *L = script ? luaL_newstate() : NULL;
+    lua_State *L = script ? lua_newstate(memory_allocate, &script->memory) : NULL;
     if (!L) {
         free(script);
         fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for Lua");
@@ -225,6 +239,7 @@ struct script *script_new(const struct network_options *options, bool secure, st
     }
     script->L = L;
     lua_atpanic(L, panic);
+    lua_setwarnf(L, print_warning, script);
     *(struct script **)lua_getextraspace(L) = script;
     network_init(&script->network, options);
     if (secure) {
@@ -245,6 +260,7 @@ void script_free(struct script *script)
     if (!script)
         return;
     lua_close(script->L);
+    memory_free(&script->memory);
     network_close(&script->network);
     free(script);
 }

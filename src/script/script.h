@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"
+#include "script/memory.h"
 #include "script/util.h"
 #include "stack/network.h"
 
@@ -32,8 +33,10 @@ struct registry;
 
 struct script {
     lua_State *L;
-    struct network network;               /* closed when the state is */
-    int status;                           /* of the run so far */
+    struct memory memory;    /* of the state */
+    bool warns, warned_half; /* warn("@on") was said; a warning goes on in the next piece */
+    struct network network;  /* closed when the state is */
+    int status;              /* of the run so far */
     int (*leave)(void *self, int status); /* called by os.exit when the state is closed: what else
                                              there is to close; returns the exit status */
     void *self;
