@@ -196,65 +196,6 @@ const uint8_t *packet_payload(const struct packet *p, size_t *length)
     return p->bytes ? p->bytes + payload_offset(p) : nothing;
 }
 
-/* The fields of a header by what they mean to the parser. */
-struct roles {
-    const struct field *header, *total, *payload, *next, *fragment, *more, *quoted, *sport, *dport,
-        *tail;
-    uint64_t computed, checksums, source; /* as pins */
-};
-
-static struct roles roles_of(const struct proto *proto)
-{
-    struct roles r = {0};
-    for (size_t i = 0; i < proto->count; i++) {
-        const struct field *f = &proto->fields[i];
-        if (f->width == 0)
-            r.tail = f;
-        if (field_is_computed(f))
-            r.computed |= UINT64_C(1) << i;
-        switch (f->role) {
-        case ROLE_SRC:
-            r.source |= UINT64_C(1) << i;
-            break;
-        case ROLE_FRAGMENT:
-            r.fragment = f;
-            break;
-        case ROLE_MORE:
-            r.more = f;
-            break;
-        case ROLE_SPORT:
-            r.sport = f;
-            break;
-        case ROLE_DPORT:
-            r.dport = f;
-            break;
-        case ROLE_QUOTED:
-            r.quoted = f;
-            break;
-        case ROLE_HEADER_LENGTH:
-            r.header = f;
-            break;
-        case ROLE_TOTAL_LENGTH:
-            r.total = f;
-            break;
-        case ROLE_PAYLOAD_LENGTH:
-            r.payload = f;
-            break;
-        case ROLE_NEXT:
-            r.next = f;
-            break;
-        case ROLE_CHECKSUM:
-        case ROLE_CHECKSUM_PSEUDO:
-        case ROLE_CHECKSUM_UDP:
-            r.checksums |= UINT64_C(1) << i;
-            break;
-        default:
-            break;
-        }
-    }
-    return r;
-}
-
 static void pin(struct layer *l, const struct field *f)
 {
     l->pins |= UINT64_C(1) << (f - l->proto->fields);
@@ -330,49 +271,50 @@ void packet_parse(struct packet *p, const struct proto *first)
             break;
         }
         struct layer *l = &p->layers[p->count];
-        struct roles r = roles_of(proto);
-        *l = (struct layer){proto, r.source | (quoted ? r.computed : 0), at, 0, end};
+        const struct roles *r = registry_roles(p->registry, proto);
+        *l = (struct layer){proto, r->source | (quoted ? r->computed : 0), at, 0, end};
         if (end - at < proto->minimum) {
             p->stop = PACKET_CUT;
             l->header = end - at;
-            l->pins |= r.computed;
+            l->pins |= r->computed;
             if (l->header > 0)
                 p->count++;
             at = end;
             break;
         }
         p->count++;
-        p->stop = read_header_length(p, l, &r);
+        p->stop = read_header_length(p, l, r);
         at = header_end(l);
         if (p->stop != PACKET_WHOLE)
             break;
-        if (read_length(p, l, &r, quoted) == PACKET_LIE) {
+        if (read_length(p, l, r, quoted) == PACKET_LIE) {
             p->stop = PACKET_LIE;
             break;
         }
         end = l->end;
         const uint8_t *header = packet_header(p, p->count - 1U);
-        if (r.quoted && packet_shows(p, p->count - 1U, r.quoted)) {
-            uint64_t length = field_get(r.quoted, header) * r.quoted->unit;
+        if (r->quoted && packet_shows(p, p->count - 1U, r->quoted)) {
+            uint64_t length = field_get(r->quoted, header) * r->quoted->unit;
             if (length > 0 && length < end - at)
                 end = at + (uint32_t)length; /* extensions of the message follow (RFC 4884) */
         }
-        incomplete = incomplete || p->missing > 0 || (r.more && field_get(r.more, header) != 0);
+        incomplete = incomplete || p->missing > 0 || (r->more && field_get(r->more, header) != 0);
         if (incomplete)
-            l->pins |= r.checksums;
-        if (r.fragment && field_get(r.fragment, header) != 0) {
+            l->pins |= r->checksums;
+        if (r->fragment && field_get(r->fragment, header) != 0) {
             p->stop = PACKET_FRAGMENT;
             break;
         }
         const struct proto *next = NULL;
-        if (r.next)
-            next = registry_numbered(p->registry, proto->next, (uint32_t)field_get(r.next, header));
-        if (r.dport)
-            pin(l, r.dport);
-        if (r.dport && p->registry->spaces >> proto->next & 1) {
-            next = by_port(p->registry, proto->next, field_get(r.dport, header), end - at);
+        if (r->next)
+            next =
+                registry_numbered(p->registry, proto->next, (uint32_t)field_get(r->next, header));
+        if (r->dport)
+            pin(l, r->dport);
+        if (r->dport && p->registry->spaces >> proto->next & 1) {
+            next = by_port(p->registry, proto->next, field_get(r->dport, header), end - at);
             if (!next)
-                next = by_port(p->registry, proto->next, field_get(r.sport, header), end - at);
+                next = by_port(p->registry, proto->next, field_get(r->sport, header), end - at);
         }
         quoted = quoted || (next && is_quoting(proto, next));
         proto = next;

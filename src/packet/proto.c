@@ -57,11 +57,68 @@ int64_t proto_number_in(const struct proto *proto, enum number_space space)
     return -1;
 }
 
+static struct roles roles_of(const struct proto *proto)
+{
+    struct roles r = {0};
+    for (size_t i = 0; i < proto->count; i++) {
+        const struct field *f = &proto->fields[i];
+        if (f->width == 0)
+            r.tail = f;
+        if (field_is_computed(f))
+            r.computed |= UINT64_C(1) << i;
+        switch (f->role) {
+        case ROLE_SRC:
+            r.source |= UINT64_C(1) << i;
+            break;
+        case ROLE_FRAGMENT:
+            r.fragment = f;
+            break;
+        case ROLE_MORE:
+            r.more = f;
+            break;
+        case ROLE_SPORT:
+            r.sport = f;
+            break;
+        case ROLE_DPORT:
+            r.dport = f;
+            break;
+        case ROLE_QUOTED:
+            r.quoted = f;
+            break;
+        case ROLE_HEADER_LENGTH:
+            r.header = f;
+            break;
+        case ROLE_TOTAL_LENGTH:
+            r.total = f;
+            break;
+        case ROLE_PAYLOAD_LENGTH:
+            r.payload = f;
+            break;
+        case ROLE_NEXT:
+            r.next = f;
+            break;
+        case ROLE_CHECKSUM:
+        case ROLE_CHECKSUM_PSEUDO:
+        case ROLE_CHECKSUM_UDP:
+            r.checksums |= UINT64_C(1) << i;
+            break;
+        default:
+            break;
+        }
+    }
+    return r;
+}
+
 static void append(struct registry *registry, const struct proto *proto)
 {
-    registry->protos[registry->count++] = proto;
-    for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++)
+    registry->protos[registry->count] = proto;
+    registry->roles[registry->count++] = roles_of(proto);
+    for (const struct proto_number *n = proto->numbers; n && n->space != SPACE_NONE; n++) {
         registry->spaces |= 1U << n->space;
+        for (int space = 0; space < NUMBER_SPACES; space++)
+            if (is_in(n, (enum number_space)space))
+                registry->hints[space][n->number & 0xff] = (uint8_t)registry->count;
+    }
 }
 
 void registry_init(struct registry *registry)
@@ -74,7 +131,7 @@ void registry_init(struct registry *registry)
         &proto_na,        &proto_redirect, &proto_icmp_time, &proto_icmp_mask, &proto_dns,
         &proto_dhcp,      &proto_tcp,
     };
-    registry->count = registry->spaces = 0;
+    memset(registry, 0, sizeof *registry);
     for (size_t i = 0; i < sizeof builtin / sizeof builtin[0]; i++)
         append(registry, builtin[i]);
 }
@@ -112,15 +169,23 @@ bool registry_add(struct registry *registry, const struct proto *proto, struct e
 const struct proto *registry_named(const struct registry *registry, const char *name)
 {
     for (size_t i = registry->count; i-- > 0;)
-        if (strcmp(registry->protos[i]->name, name) == 0)
+        if (registry->protos[i]->name[0] == name[0] && strcmp(registry->protos[i]->name, name) == 0)
             return registry->protos[i];
     return NULL;
+}
+
+const struct roles *registry_roles(const struct registry *registry, const struct proto *proto)
+{
+    size_t i = 0;
+    while (i + 1 < registry->count && registry->protos[i] != proto)
+        i++;
+    return &registry->roles[i];
 }
 
 const struct proto *registry_numbered(const struct registry *registry, enum number_space space,
                                       uint32_t number)
 {
-    for (size_t i = registry->count; i-- > 0;)
+    for (size_t i = registry->hints[space][number & 0xff]; i-- > 0;)
         if (proto_answers_to(registry->protos[i], space, number))
             return registry->protos[i];
     return NULL;

@@ -23,6 +23,7 @@ enum number_space {
     SPACE_TCP,    /* ports */
     SPACE_UDP,    /* */
     SPACE_FAMILY, /* the address families of the BSDs */
+    NUMBER_SPACES
 };
 
 struct proto_number {
@@ -68,12 +69,23 @@ void proto_initial(const struct proto *proto, uint8_t *header);
 bool proto_answers_to(const struct proto *proto, enum number_space space, uint32_t number);
 int64_t proto_number_in(const struct proto *proto, enum number_space space);
 
+/* The fields of a protocol by what they mean to the parser; NULL where there is none. */
+struct roles {
+    const struct field *header, *total, *payload, *next, *fragment, *more, *quoted, *sport, *dport,
+        *tail;
+    uint64_t computed, checksums, source; /* as pins */
+};
+
 #define REGISTRY_MAX 128
 
 struct registry {
     const struct proto *protos[REGISTRY_MAX]; /* the last one added is asked first */
+    struct roles roles[REGISTRY_MAX];         /* of each */
     size_t count;
     unsigned spaces; /* bit s: somebody has a number in space s */
+    /* By the last byte of a number, 1 + the place of the last one added that goes by such; 0: none
+     * does, which is most of what a parser hears of ports. */
+    uint8_t hints[NUMBER_SPACES][256];
 };
 
 /* The built-in protocols. */
@@ -87,5 +99,8 @@ bool registry_add(struct registry *registry, const struct proto *proto, struct e
 const struct proto *registry_named(const struct registry *registry, const char *name);
 const struct proto *registry_numbered(const struct registry *registry, enum number_space space,
                                       uint32_t number);
+
+/* The roles of a protocol that is in it. */
+const struct roles *registry_roles(const struct registry *registry, const struct proto *proto);
 
 #endif

@@ -13,16 +13,14 @@ const struct registry *protocols_of(lua_State *L)
     return script_of(L)->protocols;
 }
 
-static const char *const spaces[] = {[SPACE_ETHERTYPE] = "ethertype",
-                                     [SPACE_IP] = "ip",
-                                     [SPACE_IP6] = "ip6",
-                                     [SPACE_ICMP] = "icmp",
-                                     [SPACE_ICMP6] = "icmp6",
-                                     [SPACE_TCP] = "tcp",
-                                     [SPACE_UDP] = "udp",
-                                     [SPACE_FAMILY] = "family"};
-
-enum { SPACES = sizeof spaces / sizeof spaces[0] };
+static const char *const spaces[NUMBER_SPACES] = {[SPACE_ETHERTYPE] = "ethertype",
+                                                  [SPACE_IP] = "ip",
+                                                  [SPACE_IP6] = "ip6",
+                                                  [SPACE_ICMP] = "icmp",
+                                                  [SPACE_ICMP6] = "icmp6",
+                                                  [SPACE_TCP] = "tcp",
+                                                  [SPACE_UDP] = "udp",
+                                                  [SPACE_FAMILY] = "family"};
 
 static const char *kind_name(enum field_kind kind)
 {
@@ -307,9 +305,9 @@ static void declare_numbers(lua_State *L, struct declared *d)
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         size_t space = 1;
         const char *word = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-        while (space < SPACES && strcmp(spaces[space], word) != 0)
+        while (space < NUMBER_SPACES && strcmp(spaces[space], word) != 0)
             space++;
-        if (space == SPACES)
+        if (space == NUMBER_SPACES)
             luaL_error(L, "declare: there is no numbering '%s'", luaL_tolstring(L, -2, NULL));
         if (!lua_istable(L, -1)) {
             add_number(L, d, (enum number_space)space);
@@ -357,7 +355,7 @@ static int packet_declare(lua_State *L)
     d->proto.minimum = bit / 8;
     if (lua_getfield(L, 1, "over") != LUA_TNIL)
         declare_numbers(L, d);
-    d->proto.next = (enum number_space)word_field(L, 1, "next", spaces, SPACES);
+    d->proto.next = (enum number_space)word_field(L, 1, "next", spaces, NUMBER_SPACES);
     if (lua_getfield(L, lua_upvalueindex(1), d->proto.name) != LUA_TNIL)
         return luaL_error(L, "declare: '%s' is taken", d->proto.name);
     struct error err;
