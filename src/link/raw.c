@@ -193,7 +193,7 @@ static bool raw_send_many(struct link *link, const struct frame *frames, size_t 
                           struct error *err)
 {
     struct raw *self = (struct raw *)link;
-    struct sockname to[LINK_BATCH];
+    struct sockname to[LINK_BATCH] = {{.length = 0}};
     struct socket_batch batch;
     union route_control control = {0};
     struct msghdr route = {.msg_control = &control, .msg_controllen = sizeof control};

@@ -310,7 +310,7 @@ struct link *link_open_xdp(const char *iface, struct error *err)
     self->link.medium = LINK_ETHERNET;
     self->link.mac = device.mac;
     self->link.mtu = device.mtu;
-    memcpy(self->link.iface, iface, strlen(iface)); /* device_read() has checked the length */
+    memcpy(self->link.iface, iface, strlen(iface) + 1); /* device_read() has checked the length */
     self->fd = -1;
     self->index = device.index;
     for (uint32_t i = 0; i < FRAMES; i++)

@@ -39,10 +39,10 @@ static bool find_exact(struct outlet *o, const char *field, struct error *err)
     if (o->stack)
         return true;
     if (field && strcmp(why.code, "EOPNOTSUPP") == 0)
-        return fail(err, ERROR_USAGE, "EOPNOTSUPP",
-                    "%s is this host, and on the way to it the kernel would write over ip.%s: let "
-                    "it be computed, or send to another host",
-                    addr_format(&o->dst, text), field);
+        fail(&why, ERROR_USAGE, "EOPNOTSUPP",
+             "%s is this host, and on the way to it the kernel would write over ip.%s: let it be "
+             "computed, or send to another host",
+             addr_format(&o->dst, text), field);
     if (err)
         *err = why;
     return false;
@@ -64,12 +64,14 @@ static bool find_stack(struct outlet *o, const uint8_t *ip, size_t length, struc
 
 bool outlet_find(struct outlet *o, const uint8_t *ip, size_t length, struct error *err)
 {
-    struct addr src, dst;
+    struct addr src = {.kind = ADDR_NONE}, dst = src;
     uint32_t mtu;
     if (!read_addresses(ip, length, &src, &dst, err))
         return false;
-    if (length > UINT16_MAX)
-        return fail(err, ERROR_USAGE, "EMSGSIZE", "a datagram of %zu bytes is too long", length);
+    if (length > UINT16_MAX) {
+        fail(err, ERROR_USAGE, "EMSGSIZE", "a datagram of %zu bytes is too long", length);
+        return false;
+    }
     bool same_src = o->found && !o->stack->dead && addr_equal(&src, &o->src);
     bool same_dst = o->hopped && addr_equal(&dst, &o->dst);
     bool routed = same_src && o->stack->link->medium == LINK_IP && !o->stack->attached;

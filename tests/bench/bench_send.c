@@ -92,7 +92,7 @@ static bool measure(struct sender *sender, int near, long round, long ms)
     int status;
     clockid_t clock;
     double begin = seconds();
-    uint64_t first = received(), now = first;
+    uint64_t first = received(), now;
     pid_t child = start(sender, near);
     if (child < 0)
         fail("fork");
