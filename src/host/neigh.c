@@ -55,7 +55,7 @@ bool neigh_ask(uint32_t ifindex, const struct addr *ip, struct neighbour_entry *
 
 bool neigh_get(uint32_t ifindex, const struct addr *ip, struct addr *mac)
 {
-    struct neighbour_entry entry;
+    struct neighbour_entry entry = {0};
     if (!neigh_ask(ifindex, ip, &entry, NULL) || !(entry.state & GOOD) || !entry.mac.kind)
         return false;
     *mac = entry.mac;

@@ -186,7 +186,7 @@ int netlink_dump(const struct netlink *request, size_t fixed,
     bool done = false, changed = false;
     int refused = 0;
     while (!refused && !done) {
-        size_t length;
+        size_t length = 0;
         refused = receive(fd, bytes, sizeof bytes, &length);
         if (!refused)
             refused = take_messages(bytes, length, fixed, take, self, &done, &changed);
