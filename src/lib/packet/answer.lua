@@ -127,21 +127,19 @@ end
 
 local asks, gives = {}, {}
 
-function asks.tcp(v, remote)
-  return v.layer.dport and words("tcp", remote, v.layer.dport, v.layer.sport)
+local function asks_ports(v, remote)
+  local layer = v.layer
+  local dport = layer.dport
+  return dport and v.kind .. " " .. remote .. " " .. dport .. " " .. layer.sport
 end
 
-function gives.tcp(v, remote)
-  return v.layer.dport and words("tcp", remote, v.layer.sport, v.layer.dport)
+local function gives_ports(v, remote)
+  local layer = v.layer
+  local dport = layer.dport
+  return dport and v.kind .. " " .. remote .. " " .. layer.sport .. " " .. dport
 end
 
-function asks.udp(v, remote)
-  return v.layer.dport and words("udp", remote, v.layer.dport, v.layer.sport)
-end
-
-function gives.udp(v, remote)
-  return v.layer.dport and words("udp", remote, v.layer.sport, v.layer.dport)
-end
+asks.tcp, asks.udp, gives.tcp, gives.udp = asks_ports, asks_ports, gives_ports, gives_ports
 
 local function asks_icmp(v, remote)
   local icmp = v.layer
@@ -228,26 +226,25 @@ local function is_itself(a, s)
     and a.layer.payload == s.layer.payload
 end
 
-local function quotes(a, s)
-  local q = view(a.packet, a.at + 1)
-  if not q or q.kind ~= s.kind or q.number ~= s.number or q.dst ~= s.dst then return false end
+local function quotes(q, s)
+  if q.kind ~= s.kind or q.number ~= s.number or q.dst ~= s.dst then return false end
   if q.src ~= s.src and not is_zero(s.src) then return false end
   if s.id and s.id ~= 0 and q.id ~= s.id then return false end
-  local key = key_of_sent(s)
-  if not key or asks[q.kind](q, s.group and ANYBODY or q.dst) ~= key then return false end
   return q.kind ~= "tcp" or q.layer.seq == nil or q.layer.seq == s.layer.seq
 end
 
-local function is_error(v)
-  return ERRORS[v.kind] ~= nil and ERRORS[v.kind][v.layer.type] ~= nil
+-- The packet that an ICMP error quotes, false if it is no error, nil if the quote says too little.
+local function quote_of(a)
+  local errors = ERRORS[a.kind]
+  if not errors or not errors[a.layer.type] then return false end
+  return view(a.packet, a.at + 1)
 end
 
-local function fits(a, s)
-  if is_error(a) then return s.ip ~= nil and comes_back(a, s) and quotes(a, s) end
-  if a.kind ~= s.kind then return false end
-  local key = key_of_sent(s)
-  if not key or gives[a.kind](a, s.group and ANYBODY or a.src) ~= key then return false end
-  if not comes_back(a, s) or is_itself(a, s) then return false end
+-- Whether `a`, whose quote is `q`, answers `s`, where their keys are equal.
+local function fits(a, q, s)
+  if not comes_back(a, s) then return false end
+  if q then return quotes(q, s) end
+  if a.kind ~= s.kind or is_itself(a, s) then return false end
   if s.kind == "tcp" and not tcp_numbers(a.layer, s.layer) then return false end
   if s.kind == "icmp6" and s.layer.type == 135 then
     return is_zero(s.src) or a.layer.solicited == 1
@@ -262,7 +259,13 @@ end
 --- Whether packet `reply` answers packet `sent`.
 function answer.matches(reply, sent)
   local a, s = view(reply, 1), view(sent, 1)
-  return a ~= nil and s ~= nil and fits(a, s)
+  local key = s and key_of_sent(s)
+  if not a or not key then return false end
+  local q = quote_of(a)
+  if q == nil then return false end
+  local remote = s.group and ANYBODY
+  local its = q and asks[q.kind](q, remote or q.dst) or not q and gives[a.kind](a, remote or a.src)
+  return its == key and fits(a, q, s)
 end
 
 -- --- above the transport -------------------------------------------------------------------------
@@ -311,13 +314,18 @@ function answer.index()
   return setmetatable({ replies = {}, quotes = {} }, index)
 end
 
+-- One entry stands for itself, more are in a list. Returns whether there are more.
 local function file(map, key, entry)
-  local list = map[key]
-  if not list then
-    list = { first = 1 }
-    map[key] = list
+  local there = map[key]
+  if not there then
+    map[key] = entry
+    return false
+  elseif there.sent then
+    map[key] = { first = 1, there, entry }
+  else
+    there[#there + 1] = entry
   end
-  list[#list + 1] = entry
+  return true
 end
 
 -- The acknowledgement that a segment will most likely draw; others are looked for one by one.
@@ -338,45 +346,48 @@ function index:add(entry)
   if name then
     file(self.replies, key .. " " .. equal_fields(name, layer), entry)
   else
-    file(self.replies, key, entry)
-    if v.kind == "tcp" and v.layer.flags then
+    if file(self.replies, key, entry) and v.kind == "tcp" and v.layer.flags then
       file(self.replies, numbered(key, v.layer.seq + tcp_length(v.layer)), entry)
     end
   end
 end
 
-local function search(list, a)
+local function is_for(entry, a, q)
+  if entry.taken then return false end
+  local s = view(entry.sent, 1)
+  s.group = s.group or entry.group
+  return fits(a, q, s)
+end
+
+local function search(list, a, q)
   if not list then return nil end
+  if list.sent then return is_for(list, a, q) and list or nil end
   while list[list.first] and list[list.first].taken do list.first = list.first + 1 end
   for i = list.first, #list do
-    local entry = list[i]
-    if not entry.taken then
-      local s = view(entry.sent, 1)
-      s.group = s.group or entry.group
-      if fits(a, s) then return entry end
-    end
+    if is_for(list[i], a, q) then return list[i] end
   end
+end
+
+function index:find_reply(a, remote)
+  local key = gives[a.kind](a, remote)
+  if not key then return nil end
+  local name, layer = ruled(a)
+  local ack = a.kind == "tcp" and a.layer.ack
+  return name and search(self.replies[key .. " " .. equal_fields(name, layer)], a)
+    or ack and search(self.replies[numbered(key, ack)], a) or search(self.replies[key], a)
 end
 
 --- The entry of what `packet` answers, nil if it answers nothing.
 function index:find(packet)
   local a = view(packet, 1)
   if not a then return nil end
-  if is_error(a) then
-    local q = view(a.packet, a.at + 1)
-    if not q then return nil end
+  local q = quote_of(a)
+  if q == nil then return nil end
+  if q then
     local key, all = asks[q.kind](q, q.dst), asks[q.kind](q, ANYBODY)
-    return key and (search(self.quotes[key], a) or search(self.quotes[all], a))
+    return key and (search(self.quotes[key], a, q) or search(self.quotes[all], a, q))
   end
-  local name, layer = ruled(a)
-  for _, remote in ipairs { a.src or ANYBODY, ANYBODY } do
-    local key = gives[a.kind](a, remote)
-    if not key then return nil end
-    local found = name and search(self.replies[key .. " " .. equal_fields(name, layer)], a)
-      or a.kind == "tcp" and a.layer.ack and search(self.replies[numbered(key, a.layer.ack)], a)
-      or search(self.replies[key], a)
-    if found then return found end
-  end
+  return self:find_reply(a, a.src) or self:find_reply(a, ANYBODY)
 end
 
 return answer
