@@ -32,17 +32,16 @@
 -- goes away the results are nil, an error, and then those of before.
 --
 -- The kernel hands packets over in blocks, for one by one it could hold only a few hundred, and a
--- burst would be lost. It closes a block when it is full, or some time after its first packet: four
--- to eight milliseconds in net.sniffer; twenty to forty in net.sniff and net.count, where nobody
--- waits for an answer. There are 128 blocks in 32 MiB: a script that does not wait for anything for
--- half a second (in net.sniff for two) loses nothing, however many packets come or few. Where
--- milliseconds are too long: immediate = true, which has room for 256 packets in 64 MiB.
+-- burst would be lost. It closes a block when it is full, or ten to twenty milliseconds after its
+-- first packet: so long a lone one waits. There are 128 blocks in 32 MiB: a script that waits for
+-- nothing for a second loses none of a few packets, nor of 200,000. Where milliseconds are too
+-- long: immediate = true, which has room for 256 packets in 64 MiB.
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local task = require "tcplua.task"
 require "tcplua.packet" -- which raw_packet makes
 
-local PROMPT <const>, BULK <const> = 0.004, 0.02 -- seconds until a block is closed
+local GATHER <const> = 0.01 -- seconds until a block is closed
 local TICKS <const> = 0.02 -- what the kernel's clock may add to that
 local SLICE <const> = 0.005 -- seconds of work before others have their turn
 local LOOK <const> = 64 -- packets between two looks at the clock
@@ -213,13 +212,12 @@ local function is_name(value) return type(value) == "string" end
 local function is_link(value) return getmetatable(value) == core.link_class end
 
 -- Opens the captures: true, or nil and an error. A name that is false is that of -i.
-local function arm(self, options, names, bulk)
-  local gather = bulk and BULK or PROMPT
-  self.own, self.lag = true, options.immediate and 0 or 2 * gather + TICKS
+local function arm(self, options, names)
+  self.own, self.lag = true, options.immediate and 0 or 2 * GATHER + TICKS
   for i = 1, #names do
     local link, err = core.open_capture {
       iface = names[i] or nil, filter = options.filter, promiscuous = options.promiscuous,
-      immediate = options.immediate, gather = gather, buffer = options.buffer,
+      immediate = options.immediate, gather = GATHER, buffer = options.buffer,
       snaplen = options.snaplen or self.counting and HEADERS or nil,
     }
     if not link then
@@ -231,8 +229,8 @@ local function arm(self, options, names, bulk)
   return true
 end
 
--- Makes a sniffer of `options` and hands it to `use`. For net.sniff and net.count it is `bulk`.
-local function open(options, use, bulk, counting)
+-- Makes a sniffer of `options` that ends after `timeout` seconds, and hands it to `use`.
+local function open(options, use, timeout, counting)
   options = check.options(options)
   for name, value in pairs(options) do
     local wanted = FIELDS[name]
@@ -248,7 +246,7 @@ local function open(options, use, bulk, counting)
     take = counting and tally or take, where = options.where, each = options.each,
     ends = options.stop, quiet = options.quiet,
     limit = check.count("count", options.count, math.huge),
-    timeout = check.seconds("timeout", options.timeout, bulk and 10 or math.huge),
+    timeout = check.seconds("timeout", options.timeout, timeout),
   }
   if not counting and (options.keep or (options.keep == nil and not self.each)) then
     self.list = {}
@@ -268,7 +266,7 @@ local function open(options, use, bulk, counting)
   else
     local names = options.iface == nil and { false }
       or list_of("iface", options.iface, "a name", is_name)
-    local armed, err = arm(self, options, names, bulk)
+    local armed, err = arm(self, options, names)
     if not armed then return nil, err end
   end
   for i, link in ipairs(self.links) do
@@ -366,7 +364,7 @@ end
 local function as_it_is(self) return self end
 
 return {
-  sniffer = function(options) return open(options, as_it_is) end,
-  sniff = function(options) return open(options, collect, true) end,
-  count = function(options) return open(options, collect, true, true) end,
+  sniffer = function(options) return open(options, as_it_is, math.huge) end,
+  sniff = function(options) return open(options, collect, 10) end,
+  count = function(options) return open(options, collect, 10, true) end,
 }
