@@ -223,13 +223,12 @@ static int link_raw_send(lua_State *L)
     return 1;
 }
 
-/* The next frame of the link at index 1, as link_recv() has it; one that came later than the wall
- * clock's `until` (0: any) is thrown away: 2. */
-static int take_frame(lua_State *L, struct frame *frame, int64_t until, struct error *err)
+/* The next frame of an open link, as link_recv() has it; one that came later than the wall clock's
+ * `until` (0: any) is thrown away: 2. */
+static int take_frame(struct linking *linking, struct frame *frame, int64_t until,
+                      struct error *err)
 {
-    struct tap *tap = check_link(L);
-    struct linking *linking = lua_touserdata(L, 1);
-    int got = link_recv(tap->link, frame, err);
+    int got = link_recv(linking->tap->link, frame, err);
     if (got != 1)
         return got;
     if (until != 0 && frame->time > until)
@@ -244,21 +243,21 @@ static int64_t check_until(lua_State *L, int index)
     return lua_isnoneornil(L, index) ? 0 : to_ns(luaL_checknumber(L, index));
 }
 
-/* raw_packet([until]) -> packet | nil: none now | false: what comes next came after `until`, seconds
- * since 1970 | nil, error. The next frame, made a packet here because a string on the way there
- * would cost as much as all of the rest; tcplua.packet must be loaded */
+/* raw_packet([until]) -> packet | nil: none now | false: what comes next came after `until`,
+ * seconds since 1970 | nil, error. The next frame, made a packet here because a string on the way
+ * there would cost as much as all of the rest; tcplua.packet must be loaded */
 static int link_raw_packet(lua_State *L)
 {
+    const struct tap *tap = check_link(L);
     struct frame frame;
     struct error err;
-    int got = take_frame(L, &frame, check_until(L, 2), &err);
+    int got = take_frame(lua_touserdata(L, 1), &frame, check_until(L, 2), &err);
     if (got < 0)
         return push_failure(L, &err);
     if (got == 2)
         lua_pushboolean(L, 0);
     if (got != 1)
         return got == 2;
-    const struct tap *tap = check_link(L);
     struct origin origin = {
         .time = frame.time,
         .original = (uint32_t)frame.original,
@@ -270,17 +269,19 @@ static int link_raw_packet(lua_State *L)
     return 1;
 }
 
-/* raw_count(most [, until]) -> how many frames were taken and thrown away, which is less than `most`
- * if there are no more now | false, where the next came after `until` | nil, error */
+/* raw_count(most [, until]) -> how many frames were taken and thrown away, which is less than
+ * `most` if there are no more now | false, where the next came after `until` | nil, error */
 static int link_raw_count(lua_State *L)
 {
     check_link(L);
     lua_Integer most = luaL_checkinteger(L, 2), count = 0;
     int64_t until = check_until(L, 3);
+    check_link(L);
+    struct linking *linking = lua_touserdata(L, 1);
     struct frame frame;
     struct error err;
     int got = 1;
-    while (count < most && (got = take_frame(L, &frame, until, &err)) == 1)
+    while (count < most && (got = take_frame(linking, &frame, until, &err)) == 1)
         count++;
     if (got < 0)
         return push_failure(L, &err);
