@@ -58,13 +58,20 @@ end
 
 --- Sends a packet at layer 3, by the wire that suits its source address: true, or nil and an error.
 -- Every field arrives as it stands, or the error names the one that cannot. A source address that
--- was left out is filled in. With options, or for a set or a list: see tcplua.net.burst.
+-- was left out is filled in. Where ARP or NDP has to find the next hop, it waits for the answer.
+-- With options, or for a set or a list: see tcplua.net.burst.
 function net.send(what, options)
   if options ~= nil or is_many(what) then
     return require "tcplua.net.burst".send(3, what, options)
   end
   check.packet(what)
-  return core.send(what)
+  local can_wait = task.can_wait()
+  local sent, err = core.send(what, can_wait)
+  if sent == false then
+    sent, err = require "tcplua.net.burst".send(3, what)
+    return sent and true, err
+  end
+  return sent, err
 end
 
 --- Sends a frame at layer 2 through interface `iface` (default: that of -i). With options, which

@@ -75,16 +75,21 @@ static int core_is_set(lua_State *L)
     return 1;
 }
 
-/* send(packet | string) -> true | nil, error: one IP datagram, by the wire that suits it */
+/* send(packet | string [, at_once]) -> true | nil, error: one IP datagram, by the wire that suits
+ * it. With `at_once` false, and nothing sent, if its next hop has to be asked for. */
 static int core_send(lua_State *L)
 {
     size_t length;
     struct error err;
-    lua_settop(L, 1);
+    struct outlet outlet = {.network = the_network(L)};
+    lua_settop(L, 2);
     const uint8_t *bytes = push_bytes(L, 1, true, &length, &err);
-    if (!bytes || !network_send(the_network(L), bytes, length, &err))
+    if (!bytes || !outlet_find(&outlet, bytes, length, &err))
         return push_failure(L, &err);
-    lua_pushboolean(L, 1);
+    bool later = lua_toboolean(L, 2) && outlet_waits(&outlet);
+    if (!later && !outlet_send(&outlet, bytes, length, &err))
+        return push_failure(L, &err);
+    lua_pushboolean(L, !later);
     return 1;
 }
 

@@ -101,14 +101,17 @@ bool outlet_find(struct outlet *o, const uint8_t *ip, size_t length, struct erro
     return o->hopped;
 }
 
+bool outlet_waits(struct outlet *o)
+{
+    struct addr mac;
+    struct stack *stack = o->stack;
+    return stack->link->medium == LINK_ETHERNET &&
+           neighbour_resolve(&stack->neighbours, stack->link, &stack->local, &o->hop, &mac, 0,
+                             clock_now(&o->network->clock)) != NEIGHBOUR_KNOWN;
+}
+
 bool outlet_send(struct outlet *o, const uint8_t *ip, size_t length, struct error *err)
 {
     memcpy(o->stack->frame + 14, ip, length);
     return stack_transmit(o->stack, &o->hop, length, clock_now(&o->network->clock), err);
-}
-
-bool network_send(struct network *network, const uint8_t *ip, size_t length, struct error *err)
-{
-    struct outlet outlet = {.network = network};
-    return outlet_find(&outlet, ip, length, err) && outlet_send(&outlet, ip, length, err);
 }

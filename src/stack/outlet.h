@@ -40,7 +40,7 @@ bool outlet_find(struct outlet *outlet, const uint8_t *ip, size_t length, struct
 /* Sends it that way; while the next hop's MAC address is not known, it waits in the stack. */
 bool outlet_send(struct outlet *outlet, const uint8_t *ip, size_t length, struct error *err);
 
-/* Both, for one datagram. */
-bool network_send(struct network *network, const uint8_t *ip, size_t length, struct error *err);
+/* Whether outlet_send() would have it wait; its next hop is asked for from now on. */
+bool outlet_waits(struct outlet *outlet);
 
 #endif

@@ -195,6 +195,24 @@ t.test("no packet is lost while its next hop is asked for", function()
   peer:cancel()
 end)
 
+t.test("one packet waits for its next hop, too", function()
+  local a, b = net.pair { medium = "eth" }
+  assert(net.attach(a, "192.0.2.1"))
+  local seen = { ["192.0.2.2"] = true }
+  local peer = answer_arp(b, seen, 0.5)
+  local before = core.now()
+  t.equal(net.send(IP / p.udp()), true, "sent")
+  t.within(core.now() - before, 0.5, 0.6, "seconds")
+  t.equal(net.send(IP / p.udp()), true, "sent again")
+  t.within(core.now() - before, 0.5, 0.6, "seconds, when it is known")
+  local sent, err = net.send(p.ip { src = "192.0.2.1", dst = "192.0.2.3" } / p.udp())
+  t.equal(sent, nil, "to nobody")
+  t.equal(err.code, "EHOSTUNREACH", "error")
+  t.contains(err.message, "192.0.2.3", "error")
+  t.equal(#seen, 2, "seen")
+  peer:cancel()
+end)
+
 t.test("hosts that do not answer cost themselves only", function()
   local a, b = net.pair { medium = "eth" }
   assert(net.attach(a, "192.0.2.1"))

@@ -61,7 +61,6 @@ for _, case in ipairs(cases) do
   sent:write((packet:bytes():gsub(".", function(c) return ("%02x"):format(c:byte()) end)), "\n")
 end
 sent:close()
-require "tcplua.task".sleep(0.3) -- what waits for ARP goes while we are here
 print(#cases)
 LUA
 cat >"$folder/far.lua" <<'LUA'
