@@ -13,7 +13,8 @@
 struct queued {
     struct queued *next;
     size_t length, original;
-    int64_t time;
+    int64_t time;  /* wall clock */
+    int64_t since; /* it is here for whoever asks later: on the clock of deadlines */
     uint8_t bytes[];
 };
 
@@ -58,6 +59,7 @@ static bool pair_send(struct link *link, const struct frame *frame, struct error
     q->next = NULL;
     q->length = frame->length;
     q->original = frame->original;
+    q->since = clock_now(self->pair->clock);
     q->time = frame->time ? frame->time : clock_wall(self->pair->clock);
     if (frame->length)
         memcpy(q->bytes, frame->bytes, frame->length);
@@ -100,7 +102,7 @@ static int pair_recv(struct link *link, struct frame *frame, struct error *err)
 static int64_t pair_deadline(struct link *link)
 {
     struct pair_end *self = end_of(link);
-    return self->first ? clock_now(self->pair->clock) : TIME_NEVER;
+    return self->first ? self->first->since : TIME_NEVER;
 }
 
 static uint64_t pair_drops(struct link *link)
