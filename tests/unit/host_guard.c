@@ -155,6 +155,42 @@ static void resets_are_seen(void **state)
     }
 }
 
+/* What a kernel socket hears after a datagram to `port`: errno. On loopback an ICMP error is there
+ * when send() returns. */
+static int udp_answer(const struct addr *addr, uint16_t port)
+{
+    struct sockaddr_storage to;
+    socklen_t length = sockaddr_from(&to, addr, port);
+    char byte = 0;
+    int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, length), 0);
+    assert_int_equal(send(fd, &byte, 1, 0), 1);
+    assert_int_equal(recv(fd, &byte, 1, 0), -1);
+    int answer = errno;
+    close(fd);
+    return answer;
+}
+
+static void udp_is_silent(void **state)
+{
+    (void)state;
+    const struct addr *addrs[] = {&loopback4, &loopback6};
+    for (size_t i = 0; i < 2; i++) {
+        struct error err;
+        struct guard *guard = guard_open_udp(addrs[i], 0, &err);
+        assert_non_null(guard);
+        uint16_t port = guard_port(guard);
+        assert_int_not_equal(port, 0);
+        for (int j = 0; j < 1000; j++) /* more than any buffer takes unread */
+            assert_int_equal(udp_answer(addrs[i], port), EAGAIN);
+        assert_null(guard_open_udp(addrs[i], port, &err));
+        assert_string_equal(err.code, "EADDRINUSE");
+        guard_close(guard);
+        assert_int_equal(udp_answer(addrs[i], port), ECONNREFUSED);
+    }
+}
+
 static void port_is_reserved(void **state)
 {
     (void)state;
@@ -215,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_way_is_silent),
         cmocka_unit_test(resets_are_seen),
+        cmocka_unit_test(udp_is_silent),
         cmocka_unit_test(port_is_reserved),
         cmocka_unit_test(errors),
     };
