@@ -468,9 +468,9 @@ static void put_extension(struct text *t, const struct packet *p, size_t i)
     else if (proto == &proto_ip6_route)
         text_put(t, "RT6 (len=%" PRIu32 ", type=%" PRIu32 ", segleft=%" PRIu32 ") ",
                  number(p, i, "length"), number(p, i, "type"), number(p, i, "segleft"));
-    else
+    else /* of a fragment: what a length within it promises is in the next ones */
         text_put(t, "frag (%" PRIu32 "|%" PRIu32 ") ", number(p, i, "offset") * 8,
-                 payload_length(p, i));
+                 payload_length(p, i) - (number(p, i, "mf") ? p->missing : 0));
 }
 
 static bool is_extension(const struct packet *p, size_t i)

@@ -316,6 +316,12 @@ t.test("pseudo-headers have the end of a route", function()
   t.equal(packet.udp.checksum, before)
 end)
 
+t.test("a fragment has its own length, not that of the packet", function()
+  local first = p.ip6 { src = SRC6, dst = DST6 } / p.ip6_frag { mf = 1, id = 7 }
+    / p.udp { sport = 7, dport = 9, length = 2008 } / ("x"):rep(1440)
+  t.contains(p.parse(first:bytes()), "frag (0|1448) 7 > 9: UDP, length 2000")
+end)
+
 t.test("IPv6's extension headers are not IPv4's", function()
   local packet = p.parse((p.ip { proto = 0 } / ("\0"):rep(8)):bytes())
   t.equal(table.concat(packet:layers(), " "), "ip")
