@@ -69,6 +69,28 @@ capture tcpdump-vlan.pcap 2 -i near vlan
     assert(net.sendp(eth / p.vlan { vlan = 3, type = 0x8100 } / p.vlan { vlan = 7 } / udp, "near"))'
 finish
 
+# The provider's tag outside the customer's; a router asked for as an interface comes up; fragments
+# as the kernel cuts them, and the errors about what was in them.
+capture tcpdump-qinq.pcap 1 -i near ether proto 0x88a8
+"$TCPLUA" -e 'local net, p = require "tcplua.net", require "tcplua.packet"
+    assert(net.sendp(p.eth { src = "02:00:00:00:00:01", dst = "02:00:00:00:00:02" }
+      / p.qinq { vlan = 5 } / p.vlan { vlan = 7 } / p.ip { src = "192.0.2.1", dst = "192.0.2.2" }
+      / p.udp { sport = 7, dport = 9 } / "tagged twice", "near"))'
+finish
+
+capture tcpdump-rs.pcap 1 -i near 'icmp6 and ip6[40] == 133'
+ip link set near down
+ip link set near up
+sleep 2
+finish
+ip addr add 2001:db8::1/64 dev near nodad
+
+capture tcpdump-fragments.pcap 8 -i near 'host 192.0.2.2 or host 2001:db8::2'
+for dst in 192.0.2.2 2001:db8::2; do
+    head -c 2000 /dev/zero | nc -u -w 1 "$dst" 9 || :
+done
+finish
+
 for version in '' 2; do
     capture tcpdump-sll$version.pcap 12 -i any -y LINUX_SLL$version host 192.0.2.2 or ip6
     ping 192.0.2.1 192.0.2.2

@@ -65,10 +65,26 @@ for _, row in ipairs(files) do
       return
     end
     for layer in row.layers:gmatch "%S+" do
-      if p[layer] and not seen[layer] then error("there is no " .. layer) end
+      if not seen[layer] then error("there is no " .. layer) end
+      seen[layer] = nil
     end
+    t.equal(next(seen), nil, "a layer that is not listed")
   end)
 end
+
+t.test("every protocol and every link type is in a capture", function()
+  local seen = {}
+  for _, row in ipairs(files) do
+    for layer in row.layers:gmatch "%S+" do seen[layer] = true end
+    seen[row.linktype] = true
+  end
+  for _, protocol in ipairs(p.protocols()) do
+    if not seen[protocol] then error("no capture has " .. protocol) end
+  end
+  for linktype = 0, 65535 do
+    if capture.layer(linktype) and not seen[linktype] then error("no capture has " .. linktype) end
+  end
+end)
 
 t.test("the list has every capture of the folder", function()
   local listed = {}

@@ -317,7 +317,7 @@ fields.known = {
         or l.options.client) end),
     "at routes, names and a relay's words that are none tshark stops",
     ip / p.udp { sport = 68 }
-      / p.dhcp { options = { { "routes", "\33abcdef" }, { "lease", 7 } } } },
+      / p.dhcp { options = { { "search", "\58\98" }, { "lease", 7 } } } },
   { ".", neighbours_have "redirected",
     "tshark dissects the packet in a redirected header option, for us it is bytes",
     ip6 / p.icmp6() / p.redirect { options = { redirected = {
