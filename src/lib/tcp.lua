@@ -29,6 +29,7 @@
 --     sack = true           selective acknowledgment, D-SACK and recovery by it (2018, 2883, 6675)
 --     nagle = true          small segments wait while something is outstanding (9293 3.7.4)
 --     delayed_ack = 0.04    seconds that an ACK may wait, the first 16 left aside (9293 3.8.6.3)
+--     congestion = "cubic"  CUBIC (9438); or "newreno" (5681, 6582)
 --     mss                   from the path's MTU (9293 3.7.1)
 --     rcvbuf, sndbuf        1 MiB each; memory is taken as needed
 --     initial_rto = 1       seconds (6298 2.1)
@@ -40,8 +41,7 @@
 --     keepalive_interval = 75, keepalive_probes = 9     between probes; how many go unanswered
 --     ttl = 64, tos = 0     of every segment
 --
--- and without a field: an initial window of ten segments (6928), NewReno (5681, 6582), limited
--- transmit (3042), 180 s for the SYN (9293 MUST-23), ten challenge ACKs a second (5961).
+-- and without a field: an initial window of ten segments (6928), limited transmit (3042), 180 s for the SYN (9293 MUST-23), ten challenge ACKs a second (5961).
 --
 --     listener:port()   the port it listens on
 --     listener:close()  ends it; connections that were not accepted are reset

@@ -8,6 +8,7 @@
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/stack.h"
+#include "tcp/congestion.h"
 
 #define CONN     "tcplua.conn"
 #define LISTENER "tcplua.listener"
@@ -40,7 +41,7 @@ static struct conn *push_closed(lua_State *L)
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
-        "keepalive_interval", "keepalive_probes"
+        "keepalive_interval", "keepalive_probes", "congestion"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
@@ -60,7 +61,12 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         !field_range(L, index, "ttl", 1, 255, &ttl, err) ||
         !field_range(L, index, "tos", 0, 255, &tos, err))
         return false;
+    const char *congestion = field_string(L, index, "congestion", congestion_cubic.name);
+    bool newreno = strcmp(congestion, congestion_newreno.name) == 0;
+    if (!newreno && strcmp(congestion, congestion_cubic.name) != 0)
+        luaL_error(L, "option 'congestion' is \"cubic\" or \"newreno\", not \"%s\"", congestion);
     *tcp = (struct tcp_config){
+        .congestion = newreno ? &congestion_newreno : &congestion_cubic,
         .mss = (uint16_t)mss,
         .sndbuf = (uint32_t)sndbuf,
         .rcvbuf = (uint32_t)rcvbuf,
@@ -300,6 +306,8 @@ static int conn_info(lua_State *L)
     set_boolean(L, "wscale", i.wscale);
     set_boolean(L, "timestamps", i.timestamps);
     set_boolean(L, "sack", i.sack);
+    lua_pushstring(L, i.congestion);
+    lua_setfield(L, -2, "congestion");
     set_integer(L, "cwnd", i.cwnd);
     set_integer(L, "ssthresh", i.ssthresh);
     set_seconds(L, "rto", i.rto);

@@ -1,7 +1,7 @@
 /* congestion: slow start and the windows that all algorithms share; NewReno. */
 #include "tcp/congestion.h"
 
-#define CWND_MAX (1U << 30) /* the largest window that a header can express */
+#include <stddef.h>
 
 /* RFC 6928 2: min(10*MSS, max(2*MSS, 14600)). */
 static uint32_t initial_window(uint32_t mss)
@@ -45,6 +45,8 @@ void congestion_idle(struct congestion *c)
     uint32_t window = initial_window(c->mss);
     if (c->cwnd > window)
         c->cwnd = window;
+    if (c->ops->idle)
+        c->ops->idle(c);
 }
 
 void congestion_mss(struct congestion *c, uint32_t mss)
@@ -74,4 +76,5 @@ static uint32_t newreno_reduce(struct congestion *c, uint32_t flight, int64_t no
     return flight / 2 > 2 * c->mss ? flight / 2 : 2 * c->mss;
 }
 
-const struct congestion_ops congestion_newreno = {"newreno", newreno_avoid, newreno_reduce};
+const struct congestion_ops congestion_newreno = {
+    .name = "newreno", .avoid = newreno_avoid, .reduce = newreno_reduce, .idle = NULL};

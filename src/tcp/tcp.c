@@ -60,6 +60,8 @@ static void config_complete(struct tcp_config *c)
         c->keepalive_interval = 75 * NS_PER_S;
     if (!c->keepalive_probes)
         c->keepalive_probes = 9;
+    if (!c->congestion)
+        c->congestion = &congestion_newreno;
     if (!c->ttl)
         c->ttl = 64;
     if (!c->challenge_max)
@@ -91,7 +93,7 @@ struct tcp *tcp_new(const struct tcp_config *config)
     rto_init(&tcp->rto, c->initial_rto, c->min_rto, c->max_rto);
     tcp->snd_mss = mss_default(c) < c->mss ? mss_default(c) : c->mss;
     tcp->rcv_mss = tcp->snd_mss;
-    congestion_init(&tcp->congestion, &congestion_newreno, tcp->snd_mss, false);
+    congestion_init(&tcp->congestion, c->congestion, tcp->snd_mss, false);
     recovery_init(tcp);
     return tcp;
 }
@@ -384,6 +386,7 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
         .wscale = tcp->heard && tcp->wscale,
         .timestamps = tcp->heard && tcp->timestamps,
         .sack = tcp->heard && tcp->sack,
+        .congestion = tcp->congestion.ops->name,
         .cwnd = tcp->congestion.cwnd,
         .ssthresh = tcp->congestion.ssthresh,
         .rto = tcp->rto.value,

@@ -62,6 +62,8 @@ enum {
     TCP_EVENT_URGENT = 32,  /* there is urgent data, or more of it */
 };
 
+struct congestion_ops;
+
 struct tcp_config {
     struct flow flow;
     uint32_t iss;        /* initial send sequence number (RFC 6528, from stack) */
@@ -82,10 +84,11 @@ struct tcp_config {
     uint32_t quick_acks;  /* but so many at the beginning go at once, as Linux's do */
     bool nagle;           /* hold back small segments while data is outstanding (RFC 9293 3.7.4) */
     int64_t keepalive;    /* idle time before the first probe; 0: none (RFC 9293 3.8.4) */
-    int64_t keepalive_interval; /* between probes; 0: 75 s */
-    uint32_t keepalive_probes;  /* unanswered ones before it fails; 0: 9 */
-    uint8_t ttl, tos;           /* of every segment; ttl 0: 64 */
-    uint32_t challenge_max;     /* challenge ACKs a second (RFC 5961 7); 0: 10 */
+    int64_t keepalive_interval;              /* between probes; 0: 75 s */
+    uint32_t keepalive_probes;               /* unanswered ones before it fails; 0: 9 */
+    const struct congestion_ops *congestion; /* congestion.h; NULL: NewReno */
+    uint8_t ttl, tos;                        /* of every segment; ttl 0: 64 */
+    uint32_t challenge_max;                  /* challenge ACKs a second (RFC 5961 7); 0: 10 */
 };
 
 struct tcp;
@@ -175,6 +178,7 @@ struct tcp_info {
     uint16_t snd_mss, rcv_mss;
     uint8_t snd_wscale, rcv_wscale; /* shifts agreed upon; 0 for none */
     bool wscale, timestamps, sack;  /* agreed upon */
+    const char *congestion;         /* "cubic", "newreno" */
     uint32_t cwnd, ssthresh;        /* bytes */
     int64_t rto, srtt, rttvar;
     uint64_t segs_in, segs_out, bytes_received, bytes_acked;

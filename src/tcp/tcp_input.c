@@ -234,7 +234,7 @@ static void enter_established(struct tcp *tcp, const struct segment *s, int64_t 
     tcp->timeouts = 0;
     if (tcp->syn_lost)
         rto_syn_lost(&tcp->rto);
-    congestion_init(&tcp->congestion, &congestion_newreno, tcp->snd_mss, tcp->syn_lost);
+    congestion_init(&tcp->congestion, tcp->config.congestion, tcp->snd_mss, tcp->syn_lost);
     recovery_init(tcp);
 
     if (tcp->config.keepalive > 0)
@@ -358,6 +358,7 @@ static void input_new_ack(struct tcp *tcp, const struct segment *s, int64_t now)
 
     take_echo(tcp, &s->options, now);
     rto_acked(&tcp->rto, ack, now);
+    tcp->congestion.rtt = tcp->rto.srtt;
     scoreboard_acked(&tcp->scoreboard, ack);
     sendbuf_drop(&tcp->send, data);
     tcp->bytes_acked += data;

@@ -30,6 +30,7 @@ t.test("by default both ends scale windows, stamp times and acknowledge selectiv
     local i = conn:info()
     t.equal(i.wscale and i.timestamps and i.sack, true)
     t.equal(i.snd_wscale, 5)
+    t.equal(i.congestion, "cubic")
     t.within(i.rcv_wnd, 60000, 1 << 20)
   end
 end)
@@ -50,6 +51,9 @@ t.test("each of them can be turned off at either end", function()
 end)
 
 t.test("a choice of the wrong type or size is refused", function()
+  t.equal(pair({ congestion = "newreno" })():info().congestion, "newreno")
+  t.contains(select(2, pcall(tcp.connect, { dst = SERVER, port = 9, congestion = "bbr" })),
+    '"cubic" or "newreno", not "bbr"')
   for _, bad in ipairs { { wscale = 1 }, { sack = "yes" }, { keepalive = "x" } } do
     bad.dst, bad.port = SERVER, 9
     t.equal(pcall(tcp.connect, bad), false)

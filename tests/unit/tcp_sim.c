@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcp/congestion.h"
 #include "tcp/tcp_check.h"
 
 #include <cmocka.h> /* after ours: it has a macro named fail */
@@ -432,6 +433,7 @@ static struct plan plan_from(uint64_t seed)
         c->nagle = draw_below(&random, 2);
         if (draw_below(&random, 2))
             c->delayed_ack = 40 * NS_PER_MS;
+        c->congestion = draw_below(&random, 2) ? &congestion_cubic : &congestion_newreno;
         c->wscale = draw_below(&random, 4);
         c->timestamps = draw_below(&random, 4);
         c->sack = draw_below(&random, 4);
