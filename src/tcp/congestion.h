@@ -25,7 +25,6 @@ struct congestion {
     struct {
         bool begun;     /* avoidance, since the last reduction, */
         int64_t epoch;  /* at this time */
-        double rest;    /* of a byte, that cwnd has grown */
         double w_max;   /* bytes: the window before the last reduction */
         double k;       /* seconds from the epoch until it is reached again */
         double w_est;   /* bytes: what Reno would have by now */

@@ -32,7 +32,6 @@ static void begin(struct congestion *c, int64_t now)
 
     c->cubic.begun = true;
     c->cubic.epoch = now;
-    c->cubic.rest = 0;
     c->cubic.w_est = cwnd;
     c->cubic.w_prior = c->cubic.w_max > cwnd ? c->cubic.w_max : cwnd;
     if (cwnd < c->cubic.w_max) {
@@ -53,7 +52,7 @@ static void cubic_avoid(struct congestion *c, uint32_t bytes, int64_t now)
 {
     if (!c->cubic.begun)
         begin(c, now);
-    double cwnd = c->cwnd + c->cubic.rest, mss = c->mss;
+    double cwnd = c->cwnd, mss = c->mss;
     /* 4.3: Reno-friendly, slower than Reno until the window before the reduction is reached. */
     double alpha = c->cubic.w_est < c->cubic.w_prior ? 3 * (1 - BETA) / (1 + BETA) : 1;
     c->cubic.w_est += alpha * mss * bytes / cwnd;
@@ -67,9 +66,7 @@ static void cubic_avoid(struct congestion *c, uint32_t bytes, int64_t now)
         target = target < cwnd ? cwnd : target > 1.5 * cwnd ? 1.5 * cwnd : target;
         cwnd += (target - cwnd) * bytes / cwnd;
     }
-    cwnd = cwnd < CWND_MAX ? cwnd : CWND_MAX;
-    c->cwnd = (uint32_t)cwnd;
-    c->cubic.rest = cwnd - c->cwnd;
+    c->cwnd = cwnd < CWND_MAX ? (uint32_t)cwnd : CWND_MAX;
 }
 
 /* 4.6, and 4.7: a flow that loses before it is back has company, and leaves more room for it. */
