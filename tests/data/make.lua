@@ -100,6 +100,8 @@ local shapes = {
   back4 / p.icmp { type = 11 } / quoted4,
   back4 / p.icmp { type = 12, pointer = 20 } / quoted4,
   back4 / p.icmp { type = 0, id = 7, seq = 1 } / "echo",
+  p.ip(ip) / p.icmp { type = 13, id = 7 } / p.icmp_time { originate = 36000000 },
+  p.ip(ip) / p.icmp { type = 17, id = 7 } / p.icmp_mask {},
   back6 / p.icmp6 { type = 1, code = 4 } / quoted6,
   back6 / p.icmp6 { type = 2, mtu = 1280 } / quoted6,
   back6 / p.icmp6 { type = 3 } / quoted6,

@@ -370,7 +370,7 @@ end
 
 for _, protocol in ipairs(p.protocols()) do
   for _, field in ipairs(generator.fields(protocol)) do
-    if field.kind ~= "options" and not fields.names[protocol][field.name] then
+    if field.kind ~= "options" and not (fields.names[protocol] or {})[field.name] then
       report("no word on " .. protocol .. "." .. field.name, p[protocol](), protocol, "", "")
     end
   end
