@@ -289,7 +289,7 @@ t.test("C8 three duplicate ACKs: one fast retransmission of what is missing", fu
   s:none(0.02)
   s:send { flags = ".", seq = 1, ack = 1 }
   s:expect { seq = 1, len = 1000 }
-  t.equal(conn():info().cwnd, 2500, "cwnd: half of the flight, not the one segment of a timeout")
+  t.equal(conn():info().cwnd, 3500, "cwnd: seven tenths of the flight, not the one segment of a timeout")
   s:send { flags = ".", seq = 1, ack = 1 } -- a fourth
   s:none(0.02)
   t.equal(conn():info().retransmits, 1, "retransmissions")
