@@ -294,7 +294,8 @@ fields.known = {
     "tshark takes hop-by-hop options in IPv4 too",
     ip6 / p.ip6_hop { data = "\1\4\0\0\0\0" } / p.ip { proto = 0 } / ("\59\0\1\4\0\0\0\0") },
   { "verdict$", function(packet)
-      return packet:layer("ip", 2) and any("ip", function(l) return l.mf == 1 end)(packet) end,
+      local function more(layer) return layer.mf == 1 end
+      return either(any("ip", more), any("ip6_frag", more))(packet) end,
     "what is in a packet that is in a fragment we do not judge",
     p.ip { mf = 1 } / p.ip() / udp },
   { ".", any("ip6_route", function(l) return l.data and not is_sound_route(l) end),
@@ -321,6 +322,9 @@ fields.known = {
     "at routes, names and a relay's words that are none tshark stops",
     ip / p.udp { sport = 68 }
       / p.dhcp { options = { { "search", "\58\98" }, { "lease", 7 } } } },
+  { "^dhcp[ .][lhm]", any("dhcp", function(l) return l.options and l.options.client end),
+    "tshark has the hardware in a client's identifier under the names of the header's",
+    ip / p.udp { sport = 68 } / p.dhcp { options = { client = "\1abcdef" } } },
   { ".", neighbours_have "redirected",
     "tshark dissects the packet in a redirected header option, for us it is bytes",
     ip6 / p.icmp6() / p.redirect { options = { redirected = {
