@@ -13,6 +13,8 @@
 static uint16_t window_offer(struct tcp *tcp)
 {
     uint32_t edge = tcb_window_edge(tcp), next = tcb_rcv_nxt(tcp);
+    if (tcp->state == TCPS_SYN_RECEIVED) /* a SYN-ACK that follows could not say as much */
+        edge = tcp->rcv_adv;
     if (seq_beyond(edge, tcp->rcv_adv) >= tcb_window_step(tcp))
         tcp->rcv_adv = edge;
     uint32_t unit = 1U << tcp->rcv_wscale;

@@ -125,6 +125,24 @@ static void the_scaled_edge_holds(void **state)
     talk_free(t);
 }
 
+/* What an ACK before the end of the handshake promised, a SYN-ACK after it must not take back. */
+static void a_handshake_does_not_offer_more_than_a_syn_can_say(void **state)
+{
+    (void)state;
+    struct talk *t = talk_with(1 << 20, false);
+    t->tcp = tcp_new(&t->config);
+    struct segment syn = talk_parse(t, "S 0 mss 1000 wscale 5");
+    tcp_accept(t->tcp, &syn, t->now);
+    expect(t, "S. 0 ack 1 mss 1000 wscale 5");
+    give(t, "S 500 mss 1000"); /* another SYN: challenged */
+    expect(t, ". 1 ack 1");
+    assert_in_range((uint32_t)t->last.window << 5, 65535 - 31, 65535);
+    t->now = tcp_deadline(t->tcp);
+    expect(t, "S. 0 ack 1 mss 1000 wscale 5");
+    assert_int_equal(t->last.window, 65535);
+    talk_free(t);
+}
+
 static struct talk *talk_stamped(void)
 {
     struct talk *t = talk_with(10000, true);
@@ -270,6 +288,7 @@ int main(void)
         cmocka_unit_test(windows_are_scaled_but_in_a_syn),
         cmocka_unit_test(a_shift_above_14_is_14),
         cmocka_unit_test(the_scaled_edge_holds),
+        cmocka_unit_test(a_handshake_does_not_offer_more_than_a_syn_can_say),
         cmocka_unit_test(every_segment_has_a_timestamp),
         cmocka_unit_test(segments_are_shorter_by_the_option),
         cmocka_unit_test(what_comes_early_is_not_echoed),
