@@ -187,7 +187,9 @@ static void event(struct drive *d)
     uint8_t b = take(d);
     bool reset = false;
     if (b < 144) { /* a segment, mostly with flags that occur */
-        uint16_t flags = b < 128 ? usual[b % 8] : (uint16_t)(take(d) | (b & 1) << 8);
+        uint16_t flags = usual[b % 8];
+        if (b >= 128)
+            flags = (uint16_t)(take(d) | (b & 1) << 8);
         struct segment s = make_segment(d, flags);
         reset = s.flags & TCP_RST;
         tcp_input(d->tcp, &s, d->now);
