@@ -281,6 +281,10 @@ static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
         return false;
     if (tcp->snd_wnd == 0)
         return output_probe(tcp, out, now);
+    /* Also where a window has opened onto nothing that may be sent again: the timer must end that.
+     */
+    if (tcp->snd_una != tcp->snd_nxt)
+        arm_retransmission(tcp, now);
 
     uint32_t edge = tcp->snd_una + tcp->snd_wnd, hole;
     bool fin;

@@ -291,6 +291,20 @@ static void a_peer_may_take_its_word_back(void **state)
     talk_free(t);
 }
 
+/* It holds all that its window allows, and yet does not acknowledge it: only time can help. */
+static void a_peer_that_holds_all_of_its_window(void **state)
+{
+    (void)state;
+    struct talk *t = talk_ten();
+    give(t, ". 1 ack 1 win 0 sack 601:3001");
+    expect(t, "");
+    give(t, ". 1 ack 601 win 256");
+    expect(t, "");
+    t->now = tcp_deadline(t->tcp);
+    expect(t, ". 601:857 ack 1");
+    talk_free(t);
+}
+
 /* RFC 3042: a new segment for each of the first two duplicate ACKs, and the window as it was. */
 static void limited_transmit(void **state)
 {
@@ -337,6 +351,7 @@ int main(void)
         cmocka_unit_test(nonsense_is_not_believed),
         cmocka_unit_test(a_timeout_leaves_out_what_is_held),
         cmocka_unit_test(a_peer_may_take_its_word_back),
+        cmocka_unit_test(a_peer_that_holds_all_of_its_window),
         cmocka_unit_test(limited_transmit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
