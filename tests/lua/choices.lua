@@ -35,6 +35,7 @@ t.test("by default both ends scale windows, stamp times and acknowledge selectiv
   end
 end)
 
+-- RFC 7323 1.3, RFC 2018 2
 t.test("each of them can be turned off at either end", function()
   for _, name in ipairs { "wscale", "timestamps", "sack" } do
     for _, side in ipairs { "ours", "theirs" } do
@@ -86,6 +87,7 @@ t.test("a megabyte each way over a wire that loses, by SACK and without", functi
   end
 end)
 
+-- MUST-30, MUST-33
 t.test("urgent data is told of, and read in line", function()
   local client, server = pair()()
   assert(client:send "before ")
@@ -99,6 +101,7 @@ t.test("urgent data is told of, and read in line", function()
   t.equal(server:urgent(), 0)
 end)
 
+-- MUST-24, MUST-25, MUST-27, MUST-29
 t.test("with keepalive a peer that is gone is noticed; without it never", function()
   local wire = { delay = 0.01 }
   local client = pair({ keepalive = 10, keepalive_interval = 5, keepalive_probes = 3 }, nil, wire)()

@@ -44,6 +44,7 @@ local function alive(s, line)
   s:succeeded()
 end
 
+-- SM-14
 t.test("D1 the main job: success only when our FIN is acknowledged", function()
   for _, family in ipairs { "ip", "ip6" } do
     local s = answered { family = family }
@@ -61,6 +62,7 @@ t.test("D1 the main job: success only when our FIN is acknowledged", function()
   end
 end)
 
+-- SM-14
 t.test("D2 the ACK of our FIN is lost: the FIN is sent again", function()
   local s = answered()
   s:send { flags = "F.", seq = NEXT, ack = DONE }
@@ -70,6 +72,7 @@ t.test("D2 the ACK of our FIN is lost: the FIN is sent again", function()
   s:succeeded()
 end)
 
+-- SM-14
 t.test("D2 no ACK of our FIN ever: timed out, though all was exchanged", function()
   t.sim_only()
   local s = answered()
@@ -78,6 +81,7 @@ t.test("D2 no ACK of our FIN ever: timed out, though all was exchanged", functio
   s:failed("ETIMEDOUT")
 end)
 
+-- SM-15
 t.test("D3 the peer's FIN repeated before the end: acknowledged again", function()
   local s = answered()
   s:send { flags = "F.", seq = NEXT, ack = DONE }
@@ -93,6 +97,7 @@ end)
 
 -- A passive closer has no TIME-WAIT: a peer whose FIN comes once more after it acknowledged ours
 -- contradicts itself, and gets the reset that RFC 9293 3.10.7.1 has for no connection.
+-- SM-16
 t.test("D3 the peer's FIN repeated after the end: a reset", function()
   t.sim_only()
   local s = answered()
@@ -102,6 +107,7 @@ t.test("D3 the peer's FIN repeated after the end: a reset", function()
   s:expect { flags = "R", seq = DONE }
 end)
 
+-- MUST-12, SM-7
 t.test("D4 an exact RST: reset, wherever the main job is", function()
   t.sim_only()
   local function fails(s, seq)
@@ -125,6 +131,7 @@ t.test("D4 an exact RST: reset, wherever the main job is", function()
   s:failed("ECONNRESET")
 end)
 
+-- SM-7
 t.test("D5 a RST in the window, but not exact: a challenge ACK, and life goes on", function()
   t.sim_only()
   for _, seq in ipairs { 2, 100, 65534, 65535 } do
@@ -139,6 +146,7 @@ t.test("D5 a RST in the window, but not exact: a challenge ACK, and life goes on
   end
 end)
 
+-- SM-7
 t.test("D5 the exact RST that follows a challenge ACK counts", function()
   local s = peer.new()
   s:handshake()
@@ -148,6 +156,7 @@ t.test("D5 the exact RST that follows a challenge ACK counts", function()
   s:failed("ECONNRESET")
 end)
 
+-- SM-7
 t.test("D6 a RST outside the window: silence, and life goes on", function()
   t.sim_only()
   local s = peer.new()
@@ -160,6 +169,7 @@ t.test("D6 a RST outside the window: silence, and life goes on", function()
   alive(s)
 end)
 
+-- SM-8
 t.test("D7 a SYN in ESTABLISHED, wherever it lies: a challenge ACK, and life goes on", function()
   t.sim_only()
   local s = peer.new()
@@ -173,6 +183,7 @@ t.test("D7 a SYN in ESTABLISHED, wherever it lies: a challenge ACK, and life goe
   alive(s)
 end)
 
+-- SM-10
 t.test("D7 challenge ACKs are limited: ten a second (RFC 5961 7)", function()
   t.sim_only()
   local s = peer.new()
@@ -286,6 +297,7 @@ t.test("D11 FIN and ACK in one segment: from FIN-WAIT-1 to TIME-WAIT", function(
   in_time_wait(s, 1, 2)
 end)
 
+-- MUST-13
 t.test("D11 ACK, then FIN: FIN-WAIT-2, then TIME-WAIT, which ends after 240 s", function()
   t.sim_only()
   local s, conn = client(closes)
@@ -334,6 +346,7 @@ t.test("D11 data on its way while we close: a reset", function()
   t.equal(conn():closed(), true, "closed")
 end)
 
+-- SM-13
 t.test("D12 data after the FIN is not read", function()
   t.sim_only()
   local s = answered()
@@ -348,6 +361,7 @@ t.test("D12 data after the FIN is not read", function()
   s:succeeded()
 end)
 
+-- SM-13
 t.test("D13 a second FIN at a higher number: acknowledged as before, not taken", function()
   t.sim_only()
   local s = answered()
@@ -439,6 +453,7 @@ t.test("D16 close with data that nobody has read: a reset (SHLD-3)", function()
   s:none()
 end)
 
+-- SHLD-2
 t.test("D17 a RST with a text: it counts, and its text is nowhere printed", function()
   t.sim_only()
   local s = peer.new()

@@ -261,9 +261,12 @@ job("J7 IPv4 to IPv6", "127.0.0.1 ::1 80", { status = 2, out = false, err = "IPv
 job("J7 IPv6 to IPv4", "::1 127.0.0.1 80", { status = 2, out = false, err = "IPv6" })
 job("J6 an address that is none", "1.2.3 127.0.0.1 80",
   { status = 2, out = false, err = "'1.2.3'" })
+-- MUST-46
 job("J6 the source 0.0.0.0", "0.0.0.0 127.0.0.1 80", { status = 2, out = false, err = "0.0.0.0" })
+-- MUST-46
 job("J10 a multicast destination", "127.0.0.1 224.0.0.1 80",
   { status = 2, out = false, err = "224.0.0.1" })
+-- MUST-46
 job("J10 the broadcast address", "127.0.0.1 255.255.255.255 80",
   { status = 2, out = false, err = "255.255.255.255" })
 job("F14 a link-local address without its zone", "::1 fe80::1 80",

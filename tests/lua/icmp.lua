@@ -62,6 +62,7 @@ local function resent(s, seq, length, mss)
   end
 end
 
+-- MUST-54, MUST-56
 t.test("G1 soft errors for the SYN: it is tried again, and the answer may still come", function()
   for family, codes in pairs { ip = { 0, 1, 5, 6, 7, 8, 11, 12 }, ip6 = { 0, 2, 3 } } do
     for _, code in ipairs(codes) do
@@ -75,6 +76,7 @@ t.test("G1 soft errors for the SYN: it is tried again, and the answer may still 
   end
 end)
 
+-- MUST-47, SHLD-25
 t.test("G1 soft errors and no answer: unreachable, in the words of the ICMP error", function()
   for code, words in pairs {
     [0] = "network unreachable", [1] = "host unreachable", [5] = "source route failed",
@@ -88,6 +90,7 @@ t.test("G1 soft errors and no answer: unreachable, in the words of the ICMP erro
   end
 end)
 
+-- MUST-54, SHLD-26
 t.test("G2 hard errors for the SYN: unreachable at once", function()
   for family, codes in pairs { ip = { 2, 3, 9, 10, 13 }, ip6 = { 1, 4, 5, 6 } } do
     for _, code in ipairs(codes) do
@@ -110,6 +113,7 @@ t.test("G2 fragmentation needed for the SYN: it is tried again", function()
   s:succeeded()
 end)
 
+-- MUST-47, MUST-56, SHLD-25
 t.test("G3 no error ends a connection that is open", function()
   for family, types in pairs { ip = { 3, 11, 12 }, ip6 = { 1, 3, 4 } } do
     local s, first, conn = sending(3000, 1000, { family = family })
@@ -130,6 +134,7 @@ t.test("G3 no error ends a connection that is open", function()
   end
 end)
 
+-- MUST-47, SHLD-25
 t.test("G3 what was noted is named if the peer stays silent until R2", function()
   local s, first = sending(100, 1000)
   icmp(s, { type = 3, code = 1 }, quote(first.packet))
@@ -137,6 +142,7 @@ t.test("G3 what was noted is named if the peer stays silent until R2", function(
   s:failed("EHOSTUNREACH", "host unreachable (ICMP from 198.51.100.1)")
 end)
 
+-- MUST-56
 t.test("G4 time exceeded and parameter problem for the SYN: soft", function()
   for family, types in pairs { ip = { 11, 12 }, ip6 = { 3, 4 } } do
     for _, kind in ipairs(types) do
@@ -152,6 +158,7 @@ t.test("G4 time exceeded and parameter problem for the SYN: soft", function()
   end
 end)
 
+-- MUST-54, RFC 1191
 t.test("G5 fragmentation needed for what is in flight, MTU 1400: sent again in 1360", function()
   local s, first, conn = sending(4000, 1460)
   t.equal(#first.data, 1460, "bytes in a segment")
@@ -171,6 +178,7 @@ t.test("G6 fragmentation needed with an MTU of 0: the next plateau below (RFC 11
   resent(s, 1, 4000, 1492 - 40)
 end)
 
+-- RFC 1191
 t.test("G6 an MTU below 552 counts as 552, one that is no smaller as nothing", function()
   for _, mtu in ipairs { 1, 67, 68, 296, 551, 552 } do
     local s, first = sending(3000, 1460)
@@ -187,6 +195,7 @@ t.test("G6 an MTU below 552 counts as 552, one that is no smaller as nothing", f
   end
 end)
 
+-- RFC 8201
 t.test("G7 packet too big: 1400, and never below 1280", function()
   for mtu, mss in pairs {
     [1400] = 1340, [1280] = 1220, [1279] = 1220, [68] = 1220, [1] = 1220,
@@ -225,6 +234,7 @@ local function bad_quotes(packet, s)
   return list
 end
 
+-- RFC 5927
 t.test("G8 a quote too short, of another flow or of what is not in flight: ignored", function()
   local s, syn = opening()
   for name, bytes in pairs(bad_quotes(syn.packet, s)) do
@@ -237,6 +247,7 @@ t.test("G8 a quote too short, of another flow or of what is not in flight: ignor
   s:succeeded()
 end)
 
+-- RFC 5927
 t.test("G8 the same for the MTU of an open connection", function()
   local s, first, conn = sending(4000, 1460)
   for _, bytes in pairs(bad_quotes(first.packet, s)) do
@@ -249,6 +260,7 @@ t.test("G8 the same for the MTU of an open connection", function()
   t.equal(conn():info().retransmits, 0, "retransmissions")
 end)
 
+-- RFC 5927
 t.test("G8 an error that is not whole, or sent to somebody else: ignored", function()
   local s, syn = opening()
   local quoted = quote(syn.packet)
@@ -279,6 +291,7 @@ t.test("G9 a flood of errors for an open connection changes nothing", function()
   s:succeeded()
 end)
 
+-- MUST-55
 t.test("G10 source quench, redirect, router advertisement, echo, unknown types: ignored", function()
   local s, syn = opening()
   for _, kind in ipairs { 0, 4, 5, 8, 9, 10, 13, 17, 40, 255 } do

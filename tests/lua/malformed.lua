@@ -180,6 +180,7 @@ t.test("E7 a data offset of 0 to 4 words, and past the end of the segment", func
   end
 end)
 
+-- MUST-3
 t.test("E8 a wrong TCP checksum; the unfinished one of a local sender is taken", function()
   for _, family in ipairs(FAMILIES) do
     local s, list = connected(family), {}
@@ -206,6 +207,7 @@ t.test("E8 a wrong TCP checksum; the unfinished one of a local sender is taken",
   end
 end)
 
+-- MUST-7
 t.test("E9 every pair of option kind and length, in a parsed packet", function()
   local head = p.tcp { sport = 1, dport = 2, offset = 8 }:bytes()
   for kind = 0, 255 do
@@ -237,6 +239,7 @@ local function info_with(options)
   return info
 end
 
+-- MUST-7
 t.test("E10 options that are cut short are ignored", function()
   for _, options in ipairs {
     "\1\2\4\5", "\2\3\5\1", "\1\1\1\2", "\1\1\3\3", "\3\2\1\1", "\1\1\1\4", "\4\1\1\1",
@@ -276,6 +279,7 @@ t.test("E13 a window scale of 15 to 255", function()
   end
 end)
 
+-- MUST-4
 t.test("E14 forty bytes of NOP; garbage behind the end of the list", function()
   t.equal(info_with(("\1"):rep(40)).snd_mss, 536, "MSS")
   t.equal(info_with(("\1"):rep(36) .. "\2\4\3\xe8").snd_mss, 1000, "MSS behind 36 NOPs")
@@ -494,6 +498,7 @@ t.test("F10 no next header, ESP, AH, what nobody knows", function()
   end
 end)
 
+-- MUST-50
 t.test("F11 IPv4 options of any kind, wrong ones too, are stepped over", function()
   local s, makers = connected(), {}
   for i, options in ipairs { "\7\7\4\0\0\0\0\0", "\x83\7\8\xc0\0\2\x42\0", "\x44\8\5\0\0\0\0\0",

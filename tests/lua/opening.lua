@@ -18,6 +18,7 @@ local function answer_syn(s)
 end
 
 for row, ack in ipairs { 0, 2 } do
+  -- SM-1
   t.test(("A%d a SYN-ACK that acknowledges ISS+%d is reset, and the right one still counts")
     :format(row, ack), function()
     local s = peer.new()
@@ -29,6 +30,7 @@ for row, ack in ipairs { 0, 2 } do
   end)
 end
 
+-- SM-2
 t.test("A3 a SYN-ACK with RST is a refusal", function()
   local s = peer.new()
   s:expect { flags = "S" }
@@ -37,6 +39,7 @@ t.test("A3 a SYN-ACK with RST is a refusal", function()
   s:none()
 end)
 
+-- SM-2
 t.test("A4 a RST that acknowledges the SYN is a refusal, at once", function()
   local s = peer.new()
   local syn = s:expect { flags = "S" }
@@ -49,6 +52,7 @@ t.test("A4 a RST that acknowledges the SYN is a refusal, at once", function()
   t.equal(syn.packet.tcp.win, 65535)
 end)
 
+-- SM-2
 t.test("A5 a RST that acknowledges nothing is dropped, and the SYN comes again", function()
   t.sim_only()
   local s = peer.new()
@@ -97,6 +101,7 @@ t.test("A7 a second SYN-ACK with another ISN draws a challenge ACK and changes n
   s:succeeded()
 end)
 
+-- SM-3
 t.test("A8 data, FIN or a bare ACK before the SYN-ACK are dropped", function()
   local s = peer.new()
   s:expect { flags = "S" }
@@ -110,6 +115,7 @@ t.test("A8 data, FIN or a bare ACK before the SYN-ACK are dropped", function()
   answer_syn(s)
 end)
 
+-- SM-4
 t.test("A9 the whole line inside the SYN-ACK, once and then again, is read once", function()
   local s = peer.new()
   s:expect { flags = "S" }
@@ -122,6 +128,7 @@ t.test("A9 the whole line inside the SYN-ACK, once and then again, is read once"
   s:succeeded()
 end)
 
+-- SM-4
 t.test("A9 line and FIN inside the SYN-ACK", function()
   t.sim_only()
   local s = peer.new()
@@ -146,6 +153,7 @@ t.test("A10 data right behind the SYN-ACK, before our ACK is seen", function()
   s:succeeded()
 end)
 
+-- MUST-22
 t.test("A11 a SYN-ACK lost 1 to 5 times: SYNs after 1, 2, 4, 8, 16 s, and success", function()
   t.sim_only("takes 31 s")
   for lost = 1, 5 do
@@ -164,6 +172,7 @@ t.test("A11 a SYN-ACK lost 1 to 5 times: SYNs after 1, 2, 4, 8, 16 s, and succes
   end
 end)
 
+-- MUST-10
 t.test("A12 simultaneous open, ended by an ACK", function()
   t.sim_only()
   local s = peer.new()
@@ -175,6 +184,7 @@ t.test("A12 simultaneous open, ended by an ACK", function()
   s:succeeded()
 end)
 
+-- MUST-10
 t.test("A12 simultaneous open, ended by a SYN-ACK (RFC 9293 figure 7), SYNs lost on the way",
   function()
     t.sim_only()
@@ -191,6 +201,7 @@ t.test("A12 simultaneous open, ended by a SYN-ACK (RFC 9293 figure 7), SYNs lost
     s:succeeded()
   end)
 
+-- SM-18
 t.test("A13 half-open: the server's ACK of an old connection is reset, a new SYN works", function()
   local s = peer.new()
   local first = s:expect { flags = "S" }
@@ -279,6 +290,7 @@ t.test("A15 a SYN-ACK from another MAC address is taken; the trace does not note
   answer_syn(s)
 end)
 
+-- SM-16
 t.test("A16 a SYN-ACK from another port or address is ignored: no RST, no connection", function()
   t.sim_only("needs the bare link")
   local s = peer.new { wire = function(far) return far end }
@@ -291,6 +303,7 @@ t.test("A16 a SYN-ACK from another port or address is ignored: no RST, no connec
   answer_syn(s)
 end)
 
+-- MUST-22
 t.test("A17 no answer: the connect limit of 60 s, SYNs by the schedule", function()
   t.sim_only("takes 60 s")
   local s = peer.new()
@@ -305,6 +318,7 @@ t.test("A17 no answer: the connect limit of 60 s, SYNs by the schedule", functio
   s:none(300)
 end)
 
+-- MUST-23
 t.test("A17 no answer and no limit: the engine gives up after 180 s (R2)", function()
   t.sim_only("takes 180 s")
   local s = peer.new { run = peer.dial({ timeout = 1000 }, peer.job) }
@@ -317,6 +331,7 @@ t.test("A17 no answer and no limit: the engine gives up after 180 s (R2)", funct
   t.within(task.now() - start, 180, 180.001, "seconds")
 end)
 
+-- SM-1
 t.test("A18 forged SYN-ACKs with random acks: few RSTs, no memory, and the real one wins",
   function()
     t.sim_only()
@@ -367,6 +382,7 @@ t.test("A19 a SYN-ACK with window 0: open, and the answer waits for the window",
   s:succeeded()
 end)
 
+-- MUST-14, MUST-15
 t.test("A20 MSS in the SYN-ACK: 0 and none mean 536, small ones 64, large ones the link's",
   function()
     t.sim_only()
@@ -393,6 +409,7 @@ t.test("A20 MSS in the SYN-ACK: 0 and none mean 536, small ones 64, large ones t
     end
   end)
 
+-- SHLD-8, RFC 3168
 t.test("A21 reserved bits, AE, CWR and ECE in the SYN-ACK are ignored", function()
   t.sim_only()
   for _, flags in ipairs { "S.E", "S.W", "S.EW", "S.e", "S.EWe" } do
@@ -404,6 +421,7 @@ t.test("A21 reserved bits, AE, CWR and ECE in the SYN-ACK are ignored", function
   end
 end)
 
+-- MUST-6, RFC 7413
 t.test("A22 a Fast Open cookie that nobody asked for is ignored, and so are unknown options",
   function()
     t.sim_only()
@@ -416,6 +434,7 @@ t.test("A22 a Fast Open cookie that nobody asked for is ignored, and so are unkn
     s:succeeded()
   end)
 
+-- RFC 6056
 t.test("A: a source port of the dynamic range, another one for each connection", function()
   t.sim_only()
   local near, far = net.pair()

@@ -74,6 +74,7 @@ t.test("B1 the line a byte at a time, each acknowledged, or all at once", functi
   finish_after(s, LINE)
 end)
 
+-- SHLD-31
 t.test("B2 all segments in reverse: a duplicate ACK for each, then one for all", function()
   local s = peer.new()
   s:handshake()
@@ -160,6 +161,7 @@ t.test("B6 a segment that begins before RCV.NXT and ends after it is trimmed", f
   end
 end)
 
+-- SM-6
 t.test("B7 a segment wholly left or right of the window is dropped and ACKed, 10 times a second",
   function()
     t.sim_only()
@@ -443,6 +445,7 @@ t.test("B18 keepalive probes, without and with a byte, are ACKed and deliver not
   s:succeeded()
 end)
 
+-- MUST-30
 t.test("B19 URG with any urgent pointer, without data, or a pointer without URG: data in line",
   function()
     t.sim_only()
@@ -527,6 +530,7 @@ local function rest(s, at)
   t.equal(data, STREAM, "stream")
 end
 
+-- SHLD-14
 t.test("B22 a script that does not read: the window closes, its edge never goes back, and opens",
   function()
     t.sim_only()
@@ -551,6 +555,7 @@ t.test("B22 a script that does not read: the window closes, its edge never goes 
     rest(s, 4001)
   end)
 
+-- MUST-39
 t.test("B22 reading a little does not open the window a little (silly window, RFC 9293 3.8.6.2.2)",
   function()
     t.sim_only()

@@ -64,6 +64,7 @@ local function text(length)
   return table.concat(parts):sub(1, length)
 end
 
+-- SM-9, MAY-12
 t.test("C1 an ACK of what was not sent is answered, and its segment dropped", function()
   t.sim_only()
   local s = peer.new()
@@ -78,6 +79,7 @@ t.test("C1 an ACK of what was not sent is answered, and its segment dropped", fu
   s:succeeded()
 end)
 
+-- SM-9, MAY-12
 t.test("C2 an ACK older than UNA - MAX.WND draws a challenge ACK, and its segment is dropped",
   function()
     t.sim_only()
@@ -91,6 +93,7 @@ t.test("C2 an ACK older than UNA - MAX.WND draws a challenge ACK, and its segmen
     s:succeeded()
   end)
 
+-- MUST-20
 t.test("C3 an answer that is never acknowledged is sent again with doubled waits, up to R2",
   function()
     t.sim_only()
@@ -105,6 +108,7 @@ t.test("C3 an answer that is never acknowledged is sent again with doubled waits
     t.equal(s:failed("ETIMEDOUT", "192.0.2.66:9000").kind, "network", "kind")
   end)
 
+-- MUST-20
 t.test("C3 R2 is 180 s after the peer's last sign of life, not after the last try", function()
   t.sim_only()
   local began, ended
@@ -140,6 +144,7 @@ t.test("C3 ACKs that acknowledge nothing do not put off the retransmission (scri
     s:succeeded()
   end)
 
+-- MUST-18
 t.test("C3 the ACK of what was sent twice measures no round trip (Karn)", function()
   t.sim_only()
   local s, conn = uploading(text(2000), { mss = 1000 })
@@ -163,6 +168,7 @@ t.test("C4 an ACK that covers half the answer: the rest is sent again, and only 
   s:succeeded()
 end)
 
+-- MUST-36
 t.test("C5 a window closed before the answer is probed, and the answer comes once it opens",
   function()
     local s = peer.new()
@@ -198,6 +204,7 @@ t.test("C5 a probe's octet that was taken is not sent again", function()
   s:succeeded()
 end)
 
+-- MUST-37
 t.test("C5 a window may stay closed for an hour as long as probes are answered", function()
   t.sim_only()
   local s = uploading(LINE, { win = 0, timeout = 20000 })
@@ -213,6 +220,7 @@ t.test("C5 a window may stay closed for an hour as long as probes are answered",
   s:succeeded()
 end)
 
+-- MUST-20
 t.test("C5 a closed window and no answer to any probe: timed out after R2", function()
   t.sim_only()
   local s = uploading(LINE, { win = 0 })
@@ -247,6 +255,7 @@ t.test("C6 a window of one octet at a time: the answer arrives whole", function(
   end
 end)
 
+-- MUST-38
 t.test("C6 with a large window before, small ones are waited with (SWS avoidance)", function()
   t.sim_only()
   local data = text(4000)
@@ -263,6 +272,7 @@ t.test("C6 with a large window before, small ones are waited with (SWS avoidance
   s:succeeded()
 end)
 
+-- MUST-34
 t.test("C7 a window that shrinks below what is in flight", function()
   t.sim_only()
   for _, win in ipairs { 3000, 1500, 1, 0 } do
@@ -282,6 +292,7 @@ t.test("C7 a window that shrinks below what is in flight", function()
   end
 end)
 
+-- RFC 5681 3.2
 t.test("C8 three duplicate ACKs: one fast retransmission of what is missing", function()
   local s, conn = uploading(text(5000))
   for i = 0, 4 do s:expect { seq = 1 + 1000 * i, len = 1000 } end
@@ -289,7 +300,7 @@ t.test("C8 three duplicate ACKs: one fast retransmission of what is missing", fu
   s:none(0.02)
   s:send { flags = ".", seq = 1, ack = 1 }
   s:expect { seq = 1, len = 1000 }
-  t.equal(conn():info().cwnd, 3500, "cwnd: seven tenths of the flight, not the one segment of a timeout")
+  t.equal(conn():info().cwnd, 3500, "cwnd: seven tenths, not a timeout's one segment")
   s:send { flags = ".", seq = 1, ack = 1 } -- a fourth
   s:none(0.02)
   t.equal(conn():info().retransmits, 1, "retransmissions")
@@ -298,6 +309,7 @@ t.test("C8 three duplicate ACKs: one fast retransmission of what is missing", fu
   s:succeeded()
 end)
 
+-- RFC 6582
 t.test("C8 a partial ACK in fast recovery: the next hole is sent at once (NewReno)", function()
   t.sim_only()
   local s = uploading(text(5000))
@@ -312,6 +324,7 @@ t.test("C8 a partial ACK in fast recovery: the next hole is sent at once (NewRen
   s:succeeded()
 end)
 
+-- RFC 5681 2
 t.test("C9 ACKs with data or with another window are no duplicates", function()
   t.sim_only()
   local s, conn = uploading(text(5000))

@@ -21,8 +21,8 @@ static struct flow flow_of(const char *local, uint16_t lport, const char *remote
     return flow;
 }
 
-/* The number is M + F: with the secret 00 01 … 1f, the first 32 bits of the hash are those that
- * sha256sum gives for the 70 bytes. */
+/* MUST-8, SHLD-1, RFC 6528: the number is M + F: with the secret 00 01 … 1f, the first 32 bits of
+ * the hash are those that sha256sum gives for the 70 bytes. */
 static void known_value(void **state)
 {
     (void)state;
@@ -46,6 +46,7 @@ static void clock_wraps(void **state)
     assert_int_equal((uint32_t)(isn(&flow, turn, secret) - isn(&flow, turn - 4000, secret)), 1);
 }
 
+/* MUST-9, RFC 6528 */
 static void every_part_counts(void **state)
 {
     (void)state;
@@ -78,6 +79,7 @@ static void zone_does_not_count(void **state)
     assert_int_equal(isn(&a, 0, secret), isn(&b, 0, secret));
 }
 
+/* MUST-9 */
 static void secrets(void **state)
 {
     (void)state;

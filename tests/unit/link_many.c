@@ -225,7 +225,8 @@ static void packet_sockets(void **state)
     struct link *far = link_open_packet("srv0", "ether proto 0x88b5", &err);
     assert_non_null(far);
     for (int i = 0; i < 2; i++) {
-        struct link *near = i ? link_open_sender("tap0", &err) : link_open_packet("tap0", NULL, &err);
+        struct link *near =
+            i ? link_open_sender("tap0", &err) : link_open_packet("tap0", NULL, &err);
         if (!near)
             fail_msg("%s", err.message);
         number_frames(&f);

@@ -319,7 +319,7 @@ static void f1_f3_ip4_fragments(void **state)
     }
 }
 
-/* Row F11: options of any content are stepped over. */
+/* Row F11, MUST-50: options of any content are stepped over. */
 static void f11_ip4_options(void **state)
 {
     (void)state;
@@ -445,7 +445,7 @@ static void e7_data_offset(void **state)
         }
 }
 
-/* Row E8: right, partial, and everything else. */
+/* Row E8, MUST-3: right, partial, and everything else. */
 static void e8_checksum_rule(void **state)
 {
     (void)state;
@@ -472,7 +472,7 @@ static void e8_checksum_rule(void **state)
     }
 }
 
-/* Rows E17, E18 and the addresses nobody answers. */
+/* Rows E17, E18, MUST-57, MUST-63: the addresses nobody answers. */
 static void e17_e18_ends(void **state)
 {
     (void)state;
@@ -528,8 +528,8 @@ static void read_with_options(struct segment *s, const uint8_t *options, size_t 
     assert_int_equal(read_exactly(s, bytes, 40 + padded, true), SEGMENT_OK);
 }
 
-/* Row E9: each kind with each length, in options of each size from 4 to 40, ending in a window
- * scale that is only seen if the walk got there in step. */
+/* Row E9, MUST-7: each kind with each length, in options of each size from 4 to 40, ending in a
+ * window scale that is only seen if the walk got there in step. */
 static void e9_every_option_pair(void **state)
 {
     (void)state;
@@ -565,7 +565,7 @@ static void e9_every_option_pair(void **state)
             }
 }
 
-/* Rows E10, E11, E14, and the contract: the first well-formed one counts. */
+/* Rows E10, E11, E14, MUST-7, and the contract: the first well-formed one counts. */
 static void e10_e11_e14_option_rules(void **state)
 {
     (void)state;

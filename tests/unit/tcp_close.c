@@ -60,6 +60,7 @@ static struct talk *closing(void)
     return t;
 }
 
+/* SM-14 */
 static void d1_last_ack_ends_with_the_ack_of_our_fin(void **state)
 {
     (void)state;
@@ -88,6 +89,7 @@ static void fin_and_ack_are_joined_only_if_shutdown_comes_first(void **state)
     talk_free(t);
 }
 
+/* SM-14 */
 static void d2_fin_is_retransmitted(void **state)
 {
     (void)state;
@@ -104,6 +106,7 @@ static void d2_fin_is_retransmitted(void **state)
     talk_free(t);
 }
 
+/* SM-14, MUST-20 */
 static void d2_fin_unanswered_ends_at_r2(void **state)
 {
     (void)state;
@@ -118,6 +121,7 @@ static void d2_fin_unanswered_ends_at_r2(void **state)
     talk_free(t);
 }
 
+/* SM-15 */
 static void d3_repeated_fin_is_acknowledged_again(void **state)
 {
     (void)state;
@@ -140,6 +144,7 @@ static void d3_repeated_fin_is_acknowledged_again(void **state)
     talk_free(t);
 }
 
+/* MUST-13, SM-15 */
 static void time_wait_acknowledges_a_repeated_fin_and_starts_again(void **state)
 {
     (void)state;
@@ -157,6 +162,7 @@ static void time_wait_acknowledges_a_repeated_fin_and_starts_again(void **state)
     talk_free(t);
 }
 
+/* MUST-12, SM-7, RFC 5961 3 */
 static void d4_exact_rst_resets(void **state)
 {
     (void)state;
@@ -173,6 +179,7 @@ static void d4_exact_rst_resets(void **state)
     talk_free(t);
 }
 
+/* SM-7, RFC 5961 3 */
 static void d5_rst_in_window_challenged(void **state)
 {
     (void)state;
@@ -188,6 +195,7 @@ static void d5_rst_in_window_challenged(void **state)
     }
 }
 
+/* SM-6, SM-7, RFC 5961 3 */
 static void d6_rst_outside_window_dropped(void **state)
 {
     (void)state;
@@ -202,6 +210,7 @@ static void d6_rst_outside_window_dropped(void **state)
     talk_free(t);
 }
 
+/* SM-8, RFC 5961 4 */
 static void d7_syn_in_every_synchronised_state_is_challenged(void **state)
 {
     (void)state;
@@ -313,6 +322,7 @@ static void d11_simultaneous_close(void **state)
     talk_free(t);
 }
 
+/* SM-13 */
 static void d12_b21_text_after_the_fin_is_ignored(void **state)
 {
     (void)state;
@@ -324,6 +334,7 @@ static void d12_b21_text_after_the_fin_is_ignored(void **state)
     talk_free(t);
 }
 
+/* SM-13 */
 static void d13_second_fin_further_on_is_only_acknowledged(void **state)
 {
     (void)state;
@@ -365,6 +376,7 @@ static void d15_rfc1337_rst_in_time_wait_is_ignored(void **state)
     talk_free(t);
 }
 
+/* SHLD-2 */
 static void d17_rst_with_text(void **state)
 {
     (void)state;
@@ -525,6 +537,7 @@ static void fin_waits_for_room_in_the_window(void **state)
     talk_free(t);
 }
 
+/* SM-16 */
 static void sm17_refusals(void **state)
 {
     (void)state;

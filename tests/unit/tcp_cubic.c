@@ -39,7 +39,7 @@ static void assert_near(uint32_t got, double wanted, double part)
         fail_msg("wanted %.0f, got %u", wanted, got);
 }
 
-/* 4.6: seven tenths are left, but never less than two segments. */
+/* RFC 9438 4.6: seven tenths are left, but never less than two segments. */
 static void a_loss_leaves_seven_tenths(void **state)
 {
     (void)state;
@@ -50,8 +50,8 @@ static void a_loss_leaves_seven_tenths(void **state)
     assert_int_equal(c.cwnd, 2 * MSS);
 }
 
-/* 4.2: K = cbrt(300 / 0.4) = 9.086 s until W_max is back; concave before it, flat there, convex
- * behind. */
+/* RFC 9438 4.2: K = cbrt(300 / 0.4) = 9.086 s until W_max is back; concave before it, flat there,
+ * convex behind. */
 static void the_window_follows_the_curve(void **state)
 {
     (void)state;
@@ -67,7 +67,7 @@ static void the_window_follows_the_curve(void **state)
     }
 }
 
-/* 4.4: a window acknowledged now brings what should be there one round trip later. */
+/* RFC 9438 4.4: a window acknowledged now brings what should be there one round trip later. */
 static void it_looks_a_round_trip_ahead(void **state)
 {
     (void)state;
@@ -78,7 +78,8 @@ static void it_looks_a_round_trip_ahead(void **state)
     assert_near(c.cwnd, 857705, 0.0001);
 }
 
-/* 4.3: over a short path Reno is faster: 0.53 segments a round trip until W_max is back, then 1. */
+/* RFC 9438 4.3: over a short path Reno is faster: 0.53 segments a round trip until W_max is back,
+ * then 1. */
 static void it_is_not_slower_than_reno(void **state)
 {
     (void)state;
@@ -90,7 +91,7 @@ static void it_is_not_slower_than_reno(void **state)
     assert_near(c.cwnd, (20 + 20) * MSS, 0.05);
 }
 
-/* 4.7 */
+/* RFC 9438 4.7 */
 static void a_second_loss_on_the_way_up_gives_way(void **state)
 {
     (void)state;
@@ -100,7 +101,7 @@ static void a_second_loss_on_the_way_up_gives_way(void **state)
     assert_near(c.cwnd, 490 * MSS, 0.001);
 }
 
-/* 5.8: an hour without anything to send is not an hour of growth. */
+/* RFC 9438 5.8: an hour without anything to send is not an hour of growth. */
 static void silence_does_not_grow(void **state)
 {
     (void)state;

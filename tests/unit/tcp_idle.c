@@ -24,7 +24,7 @@ static void without_it_silence_is_for_ever(void **state)
     talk_free(t);
 }
 
-/* MUST-26, MUST-28: after the time given, and a peer that answers may be silent for ever. */
+/* MUST-26, MUST-27: after the time given, and a peer that answers may be silent for ever. */
 static void an_idle_peer_is_probed(void **state)
 {
     (void)state;
@@ -85,6 +85,7 @@ static void who_sends_is_not_probed(void **state)
 /* --- urgent data (RFC 9293 3.8.5, RFC 6093) ----------------------------------------------------
  */
 
+/* MUST-30, MUST-33, RFC 6093 */
 static void urgent_data_stays_in_line(void **state)
 {
     (void)state;
@@ -99,7 +100,7 @@ static void urgent_data_stays_in_line(void **state)
     talk_free(t);
 }
 
-/* MUST-31, MUST-32: told before it is all in, of any length, and it only grows. */
+/* MUST-31, MUST-32, MUST-33: told before it is all in, of any length, and it only grows. */
 static void urgent_data_is_announced(void **state)
 {
     (void)state;
@@ -120,7 +121,7 @@ static void urgent_data_is_announced(void **state)
     talk_free(t);
 }
 
-/* MUST-62: the pointer is of the byte behind, from each segment's own number. */
+/* RFC 6093, MUST-62: the pointer is of the byte behind, from each segment's own number. */
 static void ours_points_behind_its_end(void **state)
 {
     (void)state;
@@ -162,7 +163,7 @@ static void a_later_number_may_follow(void **state)
     talk_free(t);
 }
 
-/* RFC 6191: or a later timestamp, whatever the number. */
+/* SHLD-4, RFC 6191: or a later timestamp, whatever the number. */
 static void a_later_timestamp_may_follow(void **state)
 {
     (void)state;

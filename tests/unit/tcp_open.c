@@ -69,6 +69,7 @@ static void the_main_job(void **state)
     talk_free(t);
 }
 
+/* SM-1 */
 static void a1_synack_ack_is_iss(void **state)
 {
     (void)state;
@@ -79,6 +80,7 @@ static void a1_synack_ack_is_iss(void **state)
     answer_and_finish(t);
 }
 
+/* SM-1 */
 static void a2_synack_ack_is_beyond_the_syn(void **state)
 {
     (void)state;
@@ -89,6 +91,7 @@ static void a2_synack_ack_is_beyond_the_syn(void **state)
     answer_and_finish(t);
 }
 
+/* SM-2 */
 static void a3_synack_with_rst_refuses(void **state)
 {
     (void)state;
@@ -100,6 +103,7 @@ static void a3_synack_with_rst_refuses(void **state)
     talk_free(t);
 }
 
+/* SM-2 */
 static void a4_rst_refuses_at_once(void **state)
 {
     (void)state;
@@ -112,6 +116,7 @@ static void a4_rst_refuses_at_once(void **state)
     talk_free(t);
 }
 
+/* SM-2 */
 static void a5_rst_without_right_ack_is_dropped(void **state)
 {
     (void)state;
@@ -150,6 +155,7 @@ static void a7_synack_with_other_isn_is_challenged(void **state)
     talk_free(t);
 }
 
+/* SM-3 */
 static void a8_segments_without_syn_are_dropped(void **state)
 {
     (void)state;
@@ -164,6 +170,7 @@ static void a8_segments_without_syn_are_dropped(void **state)
     answer_and_finish(t);
 }
 
+/* SM-4 */
 static void a9_line_in_the_synack(void **state)
 {
     (void)state;
@@ -175,6 +182,7 @@ static void a9_line_in_the_synack(void **state)
     talk_free(t);
 }
 
+/* SM-4 */
 static void a9_line_and_fin_in_the_synack(void **state)
 {
     (void)state;
@@ -198,6 +206,7 @@ static void a10_data_right_behind_the_synack(void **state)
     talk_free(t);
 }
 
+/* MUST-22 */
 static void a11_syn_is_repeated_with_backoff(void **state)
 {
     (void)state;
@@ -209,6 +218,7 @@ static void a11_syn_is_repeated_with_backoff(void **state)
     answer_and_finish(t);
 }
 
+/* MUST-10 */
 static void a12_simultaneous_open(void **state)
 {
     (void)state;
@@ -258,6 +268,7 @@ static void a13_half_open_connection_recovers(void **state)
     answer_and_finish(t);
 }
 
+/* MUST-22, MUST-23 */
 static void a17_syn_gives_up_180_s_after_the_first(void **state)
 {
     (void)state;
@@ -274,6 +285,7 @@ static void a17_syn_gives_up_180_s_after_the_first(void **state)
     talk_free(t);
 }
 
+/* SM-1 */
 static void a18_forged_synacks_draw_few_rsts(void **state)
 {
     (void)state;
@@ -304,6 +316,7 @@ static void a19_synack_with_window_0(void **state)
     talk_free(t);
 }
 
+/* MUST-14, MUST-15 */
 static void a20_mss_of_the_synack(void **state)
 {
     (void)state;
@@ -336,6 +349,7 @@ static void must15_default_mss_over_ipv6_is_1220(void **state)
     talk_free(t);
 }
 
+/* SHLD-8, RFC 3168 */
 static void a21_ecn_flags_are_ignored(void **state)
 {
     (void)state;
@@ -390,6 +404,7 @@ static void passive_open(void **state)
     talk_free(t);
 }
 
+/* MUST-22 */
 static void passive_open_synack_is_repeated(void **state)
 {
     (void)state;
@@ -407,6 +422,7 @@ static void passive_open_synack_is_repeated(void **state)
     talk_free(t);
 }
 
+/* MUST-23 */
 static void passive_open_gives_up(void **state)
 {
     (void)state;
@@ -463,6 +479,7 @@ static void passive_open_other_syn_is_challenged(void **state)
     talk_free(t);
 }
 
+/* SM-4 */
 static void data_and_fin_on_the_syn_wait_for_the_handshake(void **state)
 {
     (void)state;
@@ -493,6 +510,7 @@ static void shutdown_in_syn_received_sends_fin_afterwards(void **state)
     talk_free(t);
 }
 
+/* MUST-56 */
 static void g1_soft_icmp_while_opening(void **state)
 {
     (void)state;
@@ -505,6 +523,7 @@ static void g1_soft_icmp_while_opening(void **state)
     talk_free(t);
 }
 
+/* SHLD-26, RFC 5927 */
 static void g2_hard_icmp_while_opening(void **state)
 {
     (void)state;
@@ -518,6 +537,7 @@ static void g2_hard_icmp_while_opening(void **state)
     talk_free(t);
 }
 
+/* SHLD-26 */
 static void g3_hard_icmp_never_ends_an_open_connection(void **state)
 {
     (void)state;
@@ -529,6 +549,7 @@ static void g3_hard_icmp_never_ends_an_open_connection(void **state)
     talk_free(t);
 }
 
+/* RFC 1191, RFC 5927 */
 static void g5_fragmentation_needed_resends_in_smaller_pieces(void **state)
 {
     (void)state;
@@ -545,6 +566,7 @@ static void g5_fragmentation_needed_resends_in_smaller_pieces(void **state)
     talk_free(t);
 }
 
+/* RFC 1191 */
 static void g6_absurd_mtus_are_bounded(void **state)
 {
     (void)state;
@@ -562,6 +584,7 @@ static void g6_absurd_mtus_are_bounded(void **state)
     }
 }
 
+/* RFC 8201 */
 static void g7_packet_too_big_stops_at_1280(void **state)
 {
     (void)state;
@@ -596,6 +619,7 @@ static void a_connection_opens_once(void **state)
     talk_free(t);
 }
 
+/* RFC 6298 2.1 */
 static void defaults_are_those_of_the_header(void **state)
 {
     (void)state;

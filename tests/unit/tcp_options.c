@@ -81,7 +81,7 @@ static void windows_are_scaled_but_in_a_syn(void **state)
     talk_free(t);
 }
 
-/* RFC 7323 2.3: more than 14 is taken for 14. */
+/* MUST-1, RFC 7323 2.3: more than 14 is taken for 14. */
 static void a_shift_above_14_is_14(void **state)
 {
     (void)state;
@@ -96,8 +96,8 @@ static void a_shift_above_14_is_14(void **state)
     }
 }
 
-/* The right edge never goes back by a unit, whatever the rounding, and never promises more than
- * there is room for. */
+/* RFC 7323 2.4, SHLD-14: the right edge never goes back by a unit, whatever the rounding, and never
+ * promises more than there is room for. */
 static void the_scaled_edge_holds(void **state)
 {
     (void)state;
@@ -195,7 +195,7 @@ static void what_comes_early_is_not_echoed(void **state)
     talk_free(t);
 }
 
-/* RFC 7323 5.3: dropped, and answered with an ACK. */
+/* RFC 7323 5.2, RFC 7323 5.3: dropped, and answered with an ACK. */
 static void an_old_timestamp_is_an_old_segment(void **state)
 {
     (void)state;

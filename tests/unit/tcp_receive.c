@@ -114,6 +114,7 @@ static void b1_one_byte_at_a_time(void **state)
     talk_free(t);
 }
 
+/* SHLD-31 */
 static void b2_reversed_segments_draw_duplicate_acks(void **state)
 {
     (void)state;
@@ -130,7 +131,8 @@ static void b2_reversed_segments_draw_duplicate_acks(void **state)
     talk_free(t);
 }
 
-/* As many duplicates as start the peer's fast retransmit, however many segments came at once. */
+/* RFC 5681 4.2: as many duplicates as start the peer's fast retransmit, however many segments came
+ * at once. */
 static void out_of_order_batch_draws_three_duplicate_acks(void **state)
 {
     (void)state;
@@ -177,6 +179,7 @@ static void b5_b6_only_the_new_part_is_used(void **state)
     talk_free(t);
 }
 
+/* SM-6 */
 static void b7_segments_outside_the_window_are_answered_rarely(void **state)
 {
     (void)state;
@@ -331,6 +334,7 @@ static void b18_keepalive_probe_is_answered(void **state)
     talk_free(t);
 }
 
+/* MUST-30 */
 static void b19_urgent_data_is_in_line(void **state)
 {
     (void)state;
@@ -362,6 +366,7 @@ static void b20_data_needs_no_push(void **state)
     talk_free(t);
 }
 
+/* MUST-39, SHLD-14 */
 static void b22_b23_window_closes_and_opens(void **state)
 {
     (void)state;
@@ -416,6 +421,7 @@ static void must39_a_small_buffer_opens_by_halves(void **state)
     talk_free(t);
 }
 
+/* SHLD-18, SHLD-19, RFC 5681 4.2 */
 static void must40_acks_are_delayed_but_not_for_two_segments(void **state)
 {
     (void)state;
@@ -446,6 +452,7 @@ static void must40_acks_are_delayed_but_not_for_two_segments(void **state)
     talk_free(t);
 }
 
+/* MUST-59 */
 static void must58_a_batch_is_acknowledged_once(void **state)
 {
     (void)state;

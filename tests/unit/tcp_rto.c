@@ -28,6 +28,7 @@ static void exchange(int64_t rtt)
     rto_acked(&rto, seq, 5000 * MS + rtt);
 }
 
+/* RFC 6298 2.1, RFC 6298 2.2 */
 static void first_sample_is_srtt_and_half_of_it_the_variance(void **state)
 {
     (void)state;
@@ -38,6 +39,7 @@ static void first_sample_is_srtt_and_half_of_it_the_variance(void **state)
     assert_true(rto.value == 1200 * MS);
 }
 
+/* RFC 6298 2.3 */
 static void later_samples_move_by_an_eighth_and_a_quarter(void **state)
 {
     (void)state;
@@ -48,6 +50,7 @@ static void later_samples_move_by_an_eighth_and_a_quarter(void **state)
     assert_true(rto.value == rto.srtt + 4 * rto.rttvar);
 }
 
+/* RFC 6298 2.4 */
 static void the_floor_lies_under_the_variance(void **state)
 {
     (void)state;
@@ -57,6 +60,7 @@ static void the_floor_lies_under_the_variance(void **state)
     assert_true(rto.srtt == 10 * MS);
 }
 
+/* RFC 6298 2.5, RFC 6298 5.5 */
 static void backoff_doubles_up_to_the_limit(void **state)
 {
     (void)state;
@@ -67,6 +71,7 @@ static void backoff_doubles_up_to_the_limit(void **state)
     }
 }
 
+/* MUST-18 */
 static void karn_a_retransmitted_segment_is_no_sample(void **state)
 {
     (void)state;
@@ -93,6 +98,7 @@ static void one_segment_is_timed_at_a_time(void **state)
     assert_true(rto.srtt == 80 * MS);
 }
 
+/* RFC 6298 5.7 */
 static void after_a_lost_syn_data_starts_with_three_seconds(void **state)
 {
     (void)state;

@@ -157,6 +157,7 @@ static struct talk *talk_ten(void)
     return t;
 }
 
+/* RFC 6675 4, RFC 6675 5 */
 static void only_the_holes_are_sent_again(void **state)
 {
     (void)state;

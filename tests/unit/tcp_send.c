@@ -8,6 +8,7 @@ static void expect_last(const struct talk *t, uint32_t seq, size_t length)
     assert_int_equal(t->last.length, length);
 }
 
+/* SM-9, MAY-12, RFC 5961 5 */
 static void c1_ack_of_what_was_not_sent(void **state)
 {
     (void)state;
@@ -23,6 +24,7 @@ static void c1_ack_of_what_was_not_sent(void **state)
     talk_free(t);
 }
 
+/* SM-9, MAY-12, RFC 5961 5 */
 static void c2_ack_older_than_any_window(void **state)
 {
     (void)state;
@@ -35,6 +37,7 @@ static void c2_ack_older_than_any_window(void **state)
     talk_free(t);
 }
 
+/* RFC 5961 7 */
 static void sm10_challenges_are_limited(void **state)
 {
     (void)state;
@@ -51,6 +54,7 @@ static void sm10_challenges_are_limited(void **state)
     talk_free(t);
 }
 
+/* MUST-20, SHLD-11, RFC 6298 5.5 */
 static void c3_unanswered_data_backs_off_and_gives_up(void **state)
 {
     (void)state;
@@ -108,6 +112,7 @@ static void c4_the_unacknowledged_half_is_sent_again(void **state)
     talk_free(t);
 }
 
+/* MUST-36, SHLD-29, SHLD-30 */
 static void c5_zero_window_is_probed(void **state)
 {
     (void)state;
@@ -131,6 +136,7 @@ static void c5_zero_window_is_probed(void **state)
     talk_free(t);
 }
 
+/* MUST-60 */
 static void c5_probe_may_be_taken(void **state)
 {
     (void)state;
@@ -247,6 +253,7 @@ static void c6_must38_no_silly_segments(void **state)
     talk_free(t);
 }
 
+/* MUST-35, SHLD-15, SHLD-16 */
 static void c7_must34_a_shrinking_window_does_no_harm(void **state)
 {
     (void)state;
@@ -274,6 +281,7 @@ static void c7_must34_a_shrinking_window_does_no_harm(void **state)
     talk_free(t);
 }
 
+/* RFC 5681 3.2 */
 static void c8_three_duplicates_start_one_fast_retransmit(void **state)
 {
     (void)state;
@@ -296,6 +304,7 @@ static void c8_three_duplicates_start_one_fast_retransmit(void **state)
     talk_free(t);
 }
 
+/* RFC 6582 */
 static void newreno_a_partial_ack_repairs_the_next_hole(void **state)
 {
     (void)state;
@@ -313,6 +322,7 @@ static void newreno_a_partial_ack_repairs_the_next_hole(void **state)
     talk_free(t);
 }
 
+/* RFC 5681 3.2 */
 static void newreno_recovery_sends_new_data_for_what_has_left(void **state)
 {
     (void)state;
@@ -331,6 +341,7 @@ static void newreno_recovery_sends_new_data_for_what_has_left(void **state)
     talk_free(t);
 }
 
+/* RFC 6582 */
 static void newreno_no_second_recovery_for_the_same_window(void **state)
 {
     (void)state;
@@ -361,7 +372,8 @@ static void a_fast_retransmit_starts_the_timer_again(void **state)
     talk_free(t);
 }
 
-/* RFC 6582 3.2 step 2: the ACK must cover more than what the last timeout had outstanding. */
+/* RFC 6582: the ACK must cover more than what the last timeout had
+ * outstanding. */
 static void newreno_duplicates_right_after_a_timeout_prove_nothing(void **state)
 {
     (void)state;
@@ -388,6 +400,7 @@ static void newreno_duplicates_right_after_a_timeout_prove_nothing(void **state)
     }
 }
 
+/* RFC 5681 2 */
 static void c9_not_every_repeated_ack_is_a_duplicate(void **state)
 {
     (void)state;
@@ -415,6 +428,7 @@ static void c9_not_every_repeated_ack_is_a_duplicate(void **state)
     talk_free(t);
 }
 
+/* RFC 5681 3.1 */
 static void c10_cwnd_does_not_outgrow_what_was_sent(void **state)
 {
     (void)state;
@@ -441,6 +455,7 @@ static void c10_cwnd_does_not_outgrow_what_was_sent(void **state)
     talk_free(t);
 }
 
+/* RFC 5681 3.1 */
 static void must19_slow_start_then_congestion_avoidance(void **state)
 {
     (void)state;
@@ -471,6 +486,7 @@ static void must19_slow_start_then_congestion_avoidance(void **state)
     talk_free(t);
 }
 
+/* MUST-19, RFC 5681 3.1 */
 static void congestion_avoidance_grows_by_one_segment_a_window(void **state)
 {
     (void)state;
@@ -587,6 +603,7 @@ static void a_timeout_sends_everything_again_as_acks_allow(void **state)
     talk_free(t);
 }
 
+/* MUST-60 */
 static void must61_push_ends_what_was_written(void **state)
 {
     (void)state;
@@ -664,6 +681,7 @@ static void must1_a_window_of_65535_is_used(void **state)
     talk_free(t);
 }
 
+/* RFC 5681 4.1 */
 static void idleness_closes_the_congestion_window(void **state)
 {
     (void)state;

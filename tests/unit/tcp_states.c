@@ -58,7 +58,7 @@ static struct segment segment_of(const struct talk *t, uint16_t flags, uint32_t 
                             .length = length};
 }
 
-/* E15, E16. */
+/* Rows E15, E16; SM-17. */
 static void e15_e16_every_flag_in_every_state(void **state)
 {
     (void)state;
