@@ -26,6 +26,7 @@ struct guard {
     int fd;
     uint16_t port;
     unsigned ways;
+    unsigned shared; /* how many others have it */
 };
 
 /* Each way is 0 or the errno with which the kernel refused it. */
@@ -165,9 +166,16 @@ unsigned guard_ways(const struct guard *guard)
     return guard->ways;
 }
 
+struct guard *guard_share(struct guard *guard)
+{
+    if (guard)
+        guard->shared++;
+    return guard;
+}
+
 void guard_close(struct guard *guard)
 {
-    if (!guard)
+    if (!guard || guard->shared-- > 0)
         return;
     close(guard->fd);
     free(guard);

@@ -33,7 +33,11 @@ struct guard *guard_open_udp(const struct addr *addr, uint16_t port, struct erro
 uint16_t guard_port(const struct guard *guard);
 unsigned guard_ways(const struct guard *guard); /* those that hold; of TCP only */
 
-/* Frees the port. NULL is allowed. */
+/* The same guard once more, for another that needs the port: it ends with the last guard_close().
+ * NULL is allowed. */
+struct guard *guard_share(struct guard *guard);
+
+/* Frees the port, unless somebody else shares the guard. NULL is allowed. */
 void guard_close(struct guard *guard);
 
 #endif

@@ -363,6 +363,7 @@ struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,
         return NULL;
     endpoint->hop = hop;
     endpoint->listener = listener;
+    endpoint->guard = guard_share(listener->guard); /* a connection outlives its listener */
     tcp_accept(endpoint->tcp, syn, now);
     endpoint_dirty(endpoint);
     return endpoint;

@@ -223,6 +223,24 @@ static void port_is_reserved(void **state)
     guard_close(NULL);
 }
 
+static void sharing(void **state)
+{
+    (void)state;
+    struct error err;
+    struct guard *guard = guard_open(&loopback4, 0, GUARD_ALL, &err);
+    assert_non_null(guard);
+    uint16_t port = guard_port(guard);
+    assert_ptr_equal(guard_share(guard), guard);
+    guard_close(guard);
+    assert_null(guard_open(&loopback4, port, GUARD_ALL, &err)); /* the other one still has it */
+    assert_string_equal(err.code, "EADDRINUSE");
+    guard_close(guard);
+    guard = guard_open(&loopback4, port, GUARD_ALL, &err);
+    assert_non_null(guard);
+    guard_close(guard);
+    assert_null(guard_share(NULL));
+}
+
 static void errors(void **state)
 {
     (void)state;
@@ -253,6 +271,7 @@ int main(void)
         cmocka_unit_test(resets_are_seen),
         cmocka_unit_test(udp_is_silent),
         cmocka_unit_test(port_is_reserved),
+        cmocka_unit_test(sharing),
         cmocka_unit_test(errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
