@@ -17,8 +17,8 @@
 --     conn:readable()   how many bytes a read would return at once
 --     conn:eof()        whether all was read and the peer has closed its side
 --     conn:closed()     whether this object was closed
---     conn:urgent()     how many of the bytes to be read next lead up to the end of the peer's urgent
---                       data, which stays in line with the rest; 0 if there is none
+--     conn:urgent()     how many of the bytes to be read next lead up to the end of urgent data,
+--                       which stays in line with the rest; 0 if there is none
 --     conn:trouble()    what was last heard against the connection without ending it, or nil
 --
 -- What a connection is like is decided when it is opened or listened for, by these fields. The
@@ -37,11 +37,12 @@
 --     max_rto = 120         seconds (6298 2.5)
 --     user_timeout = 180    seconds without an answer until it fails (9293 3.8.3)
 --     time_wait = 240       seconds, 2 MSL (9293 3.4.2); no program waits for it at its end
---     keepalive             seconds of silence before the first probe; none unless given (9293 3.8.4)
+--     keepalive             seconds of silence until the first probe, else none (9293 3.8.4)
 --     keepalive_interval = 75, keepalive_probes = 9     between probes; how many go unanswered
 --     ttl = 64, tos = 0     of every segment
 --
--- and without a field: an initial window of ten segments (6928), limited transmit (3042), 180 s for the SYN (9293 MUST-23), ten challenge ACKs a second (5961).
+-- and without a field: an initial window of ten segments (6928), limited transmit (3042), 180 s for
+-- the SYN (9293 MUST-23), ten challenge ACKs a second (5961).
 --
 --     listener:port()   the port it listens on
 --     listener:close()  ends it; connections that were not accepted are reset

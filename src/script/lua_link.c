@@ -1,5 +1,6 @@
 /* lua_link: links that a script holds itself: packet sockets and captures for layer 2, and pairs in
  * memory for simulations, which can be put under a stack. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "script/lua_link.h"
@@ -15,20 +16,29 @@ struct linking {
     uint64_t frames, bytes; /* taken by the script, and their lengths on the wire */
 };
 
+/* luaL_error() is not declared as what it is: it does not return. */
+static _Noreturn void raise_closed(lua_State *L)
+{
+    luaL_error(L, "attempt to use a closed link");
+    abort();
+}
+
+static struct linking *check_open(lua_State *L, int index)
+{
+    struct linking *linking = luaL_checkudata(L, index, LINK);
+    if (!linking->tap || !linking->tap->link)
+        raise_closed(L);
+    return linking;
+}
+
 static struct tap *check_link(lua_State *L)
 {
-    struct linking *linking = luaL_checkudata(L, 1, LINK);
-    if (!linking->tap || !linking->tap->link)
-        luaL_error(L, "attempt to use a closed link");
-    return linking->tap;
+    return check_open(L, 1)->tap;
 }
 
 struct link *link_at(lua_State *L, int index)
 {
-    const struct linking *linking = luaL_checkudata(L, index, LINK);
-    if (!linking->tap || !linking->tap->link)
-        luaL_error(L, "attempt to use a closed link");
-    return linking->tap->link;
+    return check_open(L, index)->tap->link;
 }
 
 /* [-0, +1, m] A closed link object. */
@@ -248,10 +258,11 @@ static int64_t check_until(lua_State *L, int index)
  * there would cost as much as all of the rest; tcplua.packet must be loaded */
 static int link_raw_packet(lua_State *L)
 {
-    const struct tap *tap = check_link(L);
+    struct linking *linking = check_open(L, 1);
+    const struct tap *tap = linking->tap;
     struct frame frame;
     struct error err;
-    int got = take_frame(lua_touserdata(L, 1), &frame, check_until(L, 2), &err);
+    int got = take_frame(linking, &frame, check_until(L, 2), &err);
     if (got < 0)
         return push_failure(L, &err);
     if (got == 2)
@@ -273,11 +284,9 @@ static int link_raw_packet(lua_State *L)
  * `most` if there are no more now | false, where the next came after `until` | nil, error */
 static int link_raw_count(lua_State *L)
 {
-    check_link(L);
+    struct linking *linking = check_open(L, 1);
     lua_Integer most = luaL_checkinteger(L, 2), count = 0;
     int64_t until = check_until(L, 3);
-    check_link(L);
-    struct linking *linking = lua_touserdata(L, 1);
     struct frame frame;
     struct error err;
     int got = 1;

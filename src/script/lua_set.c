@@ -272,7 +272,7 @@ void push_set(lua_State *L, int table_index, int packet_index)
     int index = lua_gettop(L);
     for (size_t i = 0; i < proto->count; i++) {
         const struct field *f = &proto->fields[i];
-        struct generator g;
+        struct generator g = {0};
         lua_pushstring(L, f->name);
         lua_rawget(L, table_index);
         if (is_moving(L, f, index + 1)) {
