@@ -13,7 +13,10 @@ local ip = (server:find(":", 1, true) and p.ip6 or p.ip) { dst = server }
 local question = ip / p.udp { dport = 53 }
   / p.dns { questions = { { name = name, type = (kind or "A"):upper() } } }
 local reply = assert(net.sr1(question, { timeout = 2, retry = 2 }))
-if reply.icmp or reply.icmp6 then error(tostring(reply), 0) end -- no server there, say
+if reply.icmp or reply.icmp6 then -- somebody says that there is no server; its dns is the question
+  print(reply)
+  os.exit(1)
+end
 local dns, message = reply.dns, reply:records()
 
 local function show(value)
