@@ -1,20 +1,18 @@
-/* memory: see memory.h. */
+/* memory: see memory.h. Every block is one of malloc()'s, so any may be freed or made greater. */
 #include "script/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 65536
-
-#if defined(__SANITIZE_ADDRESS__)
-#define POOLED 0
-#elif defined(__has_feature)
+#if defined(__SANITIZE_ADDRESS__) /* gcc */
+#define KEPT 0
+#elif defined(__has_feature) /* clang */
 #if __has_feature(address_sanitizer)
-#define POOLED 0
+#define KEPT 0
 #endif
 #endif
-#ifndef POOLED
-#define POOLED 1
+#ifndef KEPT
+#define KEPT MEMORY_KEPT
 #endif
 
 static size_t units(size_t size)
@@ -22,77 +20,44 @@ static size_t units(size_t size)
     return (size + MEMORY_UNIT - 1) / MEMORY_UNIT;
 }
 
-static void *pop(void **list)
+static void *pop(struct memory *m, size_t i)
 {
-    void *block = *list;
-    memcpy(list, block, sizeof *list);
+    void *block = m->kept[i].first;
+    memcpy(&m->kept[i].first, block, sizeof block);
+    m->kept[i].bytes -= i * MEMORY_UNIT;
     return block;
 }
 
-static void push(void **list, void *block)
+static void drop(struct memory *m, void *block, size_t size)
 {
-    memcpy(block, list, sizeof *list);
-    *list = block;
-}
-
-/* What is left of the old chunk becomes a free block. */
-static void *cut(struct memory *m, size_t size)
-{
-    if (m->rest_size < size) {
-        unsigned char *chunk = malloc(CHUNK);
-        if (!chunk)
-            return NULL;
-        if (m->rest_size > 0)
-            push(&m->free[m->rest_size / MEMORY_UNIT], m->rest);
-        push(&m->chunks, chunk);
-        m->rest = chunk + MEMORY_UNIT;
-        m->rest_size = CHUNK - MEMORY_UNIT;
-    }
-    void *block = m->rest;
-    m->rest += size;
-    m->rest_size -= size;
-    return block;
-}
-
-static void *take(struct memory *m, size_t size)
-{
-    if (size > MEMORY_SMALL || !POOLED)
-        return malloc(size);
-    void **list = &m->free[units(size)];
-    return *list ? pop(list) : cut(m, units(size) * MEMORY_UNIT);
-}
-
-static void give(struct memory *m, void *block, size_t size)
-{
-    if (size > MEMORY_SMALL || !POOLED)
+    size_t i = units(size);
+    if (!block || size > MEMORY_SMALL || m->kept[i].bytes + i * MEMORY_UNIT > KEPT) {
         free(block);
-    else if (block)
-        push(&m->free[units(size)], block);
+        return;
+    }
+    memcpy(block, &m->kept[i].first, sizeof block);
+    m->kept[i].first = block;
+    m->kept[i].bytes += i * MEMORY_UNIT;
 }
 
 void *memory_allocate(void *self, void *block, size_t old, size_t size)
 {
     struct memory *m = self;
-    if (!block)
-        return size > 0 ? take(m, size) : NULL;
     if (size == 0) {
-        give(m, block, old);
+        drop(m, block, old);
         return NULL;
     }
-    if ((old > MEMORY_SMALL && size > MEMORY_SMALL) || !POOLED)
+    if (size > MEMORY_SMALL)
         return realloc(block, size);
-    if (units(old) == units(size))
-        return block;
-    void *moved = take(m, size);
-    if (moved) {
-        memcpy(moved, block, old < size ? old : size);
-        give(m, block, old);
-    }
-    return moved;
+    size_t i = units(size);
+    if (!block && m->kept[i].first)
+        return pop(m, i);
+    return realloc(block, i * MEMORY_UNIT);
 }
 
 void memory_free(struct memory *m)
 {
-    while (m->chunks)
-        free(pop(&m->chunks));
+    for (size_t i = 0; i < sizeof m->kept / sizeof m->kept[0]; i++)
+        while (m->kept[i].first)
+            free(pop(m, i));
 }
