@@ -461,23 +461,26 @@ local function misuse_everything()
     local ok, err = pcall(f, ...)
     if not ok then assert(type(err) == "string" or err.kind == "usage", tostring(err)) end
   end
-  local packet, layer = syn() / "x", (syn() / "x").tcp
-  local targets = { { p, nil }, { getmetatable(packet).methods, packet },
-    { getmetatable(packet), packet }, { getmetatable(layer).methods, layer },
-    { getmetatable(layer), layer }, { getmetatable(layer.options), layer.options } }
+  local function packet() return syn() / "x" end
+  local function layer() return packet().tcp end
+  local function options() return layer().options end
+  local targets = { { p }, { getmetatable(packet()).methods, packet },
+    { getmetatable(packet()), packet }, { getmetatable(layer()).methods, layer },
+    { getmetatable(layer()), layer }, { getmetatable(options()), options } }
   local quiet = { show = true, hexdump = true, help = true } -- they print
   for _, target in ipairs(targets) do
     for name, f in pairs(target[1]) do
       if type(f) == "function" and not quiet[name] then
+        local self = target[2] and target[2]() -- not one that another call has made long
         try(f)
         for i = 1, count do
           try(f, nonsense[i])
           for j = 1, count do
             try(f, nonsense[i], nonsense[j])
-            try(f, target[2], nonsense[i], nonsense[j])
+            try(f, self, nonsense[i], nonsense[j])
           end
           for _, key in ipairs { "seq", "flags", "src", "options", "payload", "mss", "sack" } do
-            try(f, target[2], key, nonsense[i])
+            try(f, self, key, nonsense[i])
             try(f, { [key] = nonsense[i] })
           end
         end
