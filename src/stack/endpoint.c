@@ -20,10 +20,11 @@ static size_t bucket(const struct flow *flow)
     return (h ^ h >> 8) % STACK_BUCKETS;
 }
 
+/* One that is closed is no connection any more, though a script still holds it and reads. */
 struct endpoint *endpoint_find(struct stack *stack, const struct flow *flow)
 {
     for (struct endpoint *e = stack->buckets[bucket(flow)]; e; e = e->next)
-        if (flow_equal(tcp_flow(e->tcp), flow))
+        if (tcp_state(e->tcp) != TCPS_CLOSED && flow_equal(tcp_flow(e->tcp), flow))
             return e;
     return NULL;
 }

@@ -39,11 +39,13 @@ struct listener *listener_find(const struct stack *stack, uint16_t port)
 
 bool listener_input(struct listener *listener, const struct segment *segment, int64_t now)
 {
-    /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens. */
+    /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens, the rest is dropped. */
     if (segment->flags & TCP_RST)
         return true;
-    if (segment->flags & TCP_ACK || !(segment->flags & TCP_SYN))
+    if (segment->flags & TCP_ACK)
         return false;
+    if (!(segment->flags & TCP_SYN))
+        return true;
     if (listener->pending < listener->backlog &&
         endpoint_accept(listener->stack, listener, segment, now))
         listener->pending++;

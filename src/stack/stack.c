@@ -413,14 +413,13 @@ bool stack_transmit(struct stack *stack, const struct addr *hop, size_t length, 
     return link_send(stack->link, &frame, err);
 }
 
-/* A segment for nobody draws a reset where the kernel cannot answer for the address. A SYN-ACK does
- * not: a peer on a path of its own may mean somebody else with it. */
+/* A segment for nobody draws a reset where the kernel cannot answer for the address. */
 static void refuse(struct stack *stack, const struct segment *segment, int64_t now)
 {
     struct segment rst;
     struct addr hop;
     uint32_t mtu;
-    if (stack->host_address || (segment->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+    if (stack->host_address)
         return;
     if (now - stack->refuse_window >= NS_PER_S) {
         stack->refuse_window = now;
@@ -510,7 +509,11 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
         endpoint_dirty(endpoint);
         return;
     }
-    if (!listener || !listener_input(listener, segment, now))
+    if (listener && listener_input(listener, segment, now))
+        return;
+    /* A SYN-ACK for a port that nobody has here may be meant for another process that uses the same
+     * address. */
+    if (listener || (segment->flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK))
         refuse(stack, segment, now);
 }
 

@@ -515,4 +515,29 @@ t.test("D19 a block left by an error resets; one that ends in order closes", fun
   s:succeeded()
 end)
 
+t.test("a connection that is over is none, though its script still holds it: a reset", function()
+  local net, p = require "tcplua.net", require "tcplua.packet"
+  local near, far = net.pair()
+  assert(net.attach(near, "192.0.2.1"))
+  assert(net.attach(far, "192.0.2.66"))
+  local wire <close> = assert(net.open { src = "192.0.2.1", dst = "192.0.2.66", sport = 4000 })
+  local listener <close> = assert(tcp.listen { addr = "192.0.2.66", port = 9000 })
+  local function send(fields)
+    fields.sport, fields.dport = 4000, 9000
+    assert(wire:send(p.ip { src = "192.0.2.1", dst = "192.0.2.66" } / p.tcp(fields)))
+    return wire:recv(0.1)
+  end
+  t.equal(send { flags = "S.", seq = 7, ack = 70 }.tcp.seq, 70, "the answer in LISTEN to a SYN-ACK")
+  for _, flags in ipairs { "", "F", "P", "FPU" } do
+    t.equal(send { flags = flags, seq = 7 }, nil, "the answer in LISTEN to " .. flags)
+  end
+  local synack = send { flags = "S", seq = 99 }
+  send { flags = ".", seq = 100, ack = synack.tcp.seq + 1 }
+  local conn = assert(listener:accept(1))
+  send { flags = "R", seq = 100 }
+  t.equal(conn:state(), "CLOSED", "state")
+  t.equal(send { flags = ".", seq = 100, ack = synack.tcp.seq + 1 }.tcp.flags, "R", "flags")
+  t.equal(send { flags = "S", seq = 99 }.tcp.flags, "S.", "flags of the next one's answer")
+end)
+
 t.done()
