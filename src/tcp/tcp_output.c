@@ -5,6 +5,7 @@
 #include "tcp/tcb.h"
 
 #define SWS_OVERRIDE (200 * NS_PER_MS) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s */
+#define SACK_HEAD    4                 /* kind and length, and what aligns them; 8 more a block */
 
 /* The right edge of the window moves only in steps that are worth a segment to the peer. A scaled
  * window is rounded up, so that the edge does not shrink, as long as the buffer has room for that;
@@ -168,6 +169,14 @@ static bool output_syn(struct tcp *tcp, struct segment *out, int64_t now)
     return true;
 }
 
+/* What came out of order is said in every ACK (RFC 2018 4), on data as far as there is `room`. */
+static void report_sack(struct tcp *tcp, struct segment *out, uint32_t room)
+{
+    uint32_t most = tcp->timestamps ? 3 : 4, fit = room < SACK_HEAD ? 0 : (room - SACK_HEAD) / 8;
+    if (fit && tcp->sack && sack_is_due(&tcp->report, &tcp->recv))
+        sack_report(&tcp->report, &tcp->recv, fit < most ? fit : most, &out->options);
+}
+
 /* Sends `length` bytes that begin at `seq`, and the FIN behind them if `fin`. */
 static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint32_t length,
                         bool fin, int64_t now)
@@ -178,6 +187,7 @@ static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint
     begin(tcp, out, seq, (uint16_t)(TCP_ACK | (last ? TCP_PSH : 0) | (fin ? TCP_FIN : 0)), now);
     out->length = length;
     out->payload = length ? sendbuf_at(&tcp->send, seq) : NULL;
+    report_sack(tcp, out, tcp->snd_mss - length);
 
     if (tcp->urging && seq_lt(seq, tcp->snd_up)) {
         uint32_t ahead = tcp->snd_up - seq;
@@ -330,8 +340,7 @@ static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
 static bool output_ack(struct tcp *tcp, struct segment *out, int64_t now)
 {
     begin(tcp, out, tcb_bare_seq(tcp), TCP_ACK, now);
-    if (tcp->sack && sack_is_due(&tcp->report, &tcp->recv))
-        sack_report(&tcp->report, &tcp->recv, tcp->timestamps ? 3 : 4, &out->options);
+    report_sack(tcp, out, UINT32_MAX);
     return true;
 }
 

@@ -47,6 +47,24 @@ static void blocks_are_reported_newest_first(void **state)
     talk_free(t);
 }
 
+/* RFC 2018 4: in all ACKs, and every segment with data is one; as far as there is room. */
+static void data_carries_blocks_too(void **state)
+{
+    (void)state;
+    struct talk *t = talk_sacking(false);
+    give(t, ". 1001:1101 ack 1");
+    give(t, ". 2001:2101 ack 1");
+    talk_count(t);
+    talk_write(t, 5);
+    expect(t, "P. 1:6 ack 1 sack 2001:2101 sack 1001:1101");
+    talk_write(t, 1000);
+    expect(t, "P. 6:1006 ack 1");
+    give(t, ". 1 ack 1006");
+    talk_write(t, 985); /* 1000 is the MSS: a block with its head is 12 */
+    expect(t, "P. 1006:1991 ack 1 sack 2001:2101");
+    talk_free(t);
+}
+
 static void timestamps_leave_room_for_three(void **state)
 {
     (void)state;
@@ -339,6 +357,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_reported_newest_first),
+        cmocka_unit_test(data_carries_blocks_too),
         cmocka_unit_test(timestamps_leave_room_for_three),
         cmocka_unit_test(nothing_is_reported_to_who_did_not_ask),
         cmocka_unit_test(what_came_twice_is_reported_once),
