@@ -455,17 +455,24 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
         if (tcp->state == TCPS_TIME_WAIT && s->flags & TCP_FIN && end == tcb_rcv_nxt(tcp))
             tcb_arm(tcp, TIMER_TIME_WAIT, tcb_later(now, tcp->config.time_wait));
         /* While our window is closed, data at its edge is refused but its ACK counts, or two sides
-         * with closed windows would wait for each other (RFC 9293 3.10.7.4). */
-        if (tcb_rcv_wnd(tcp) == 0 && s->seq == tcb_rcv_nxt(tcp) && s->flags & TCP_ACK)
-            input_ack(tcp, s, now);
+         * with closed windows would wait for each other (RFC 9293 3.10.7.4). So does that of a
+         * segment that came before and ends where we are: a FIN sent again may be the first to
+         * acknowledge ours. */
+        bool edge = tcb_rcv_wnd(tcp) == 0 && s->seq == tcb_rcv_nxt(tcp);
+        bool again = segment_span(s) > 0 && end == tcb_rcv_nxt(tcp);
+        if ((edge || again) && s->flags & TCP_ACK) {
+            if (!input_ack(tcp, s, now))
+                return;
+            note_timestamp(tcp, s, now);
+        }
         note_twice(tcp, s->seq, s->seq + (uint32_t)s->length);
         if (tcp->state != TCPS_CLOSED)
             owe_answer(tcp, now);
         return;
     }
-    note_timestamp(tcp, s, now);
     if (!(s->flags & TCP_ACK) || !input_ack(tcp, s, now))
         return;
+    note_timestamp(tcp, s, now);
     if (s == &trimmed)
         owe_answer(tcp, now); /* the SYN's own number was not acceptable */
     if (tcb_is_receiving(tcp)) {

@@ -572,6 +572,30 @@ static void states_have_the_names_of_the_rfc(void **state)
     assert_string_equal(tcp_state_name(TCPS_TIME_WAIT), "TIME-WAIT");
 }
 
+/* A FIN that comes again has its old number, but its ACK may be the first of ours. */
+static void a_repeated_fin_acknowledges_ours(void **state)
+{
+    (void)state;
+    struct talk *t = closing();
+    give(t, "F. 1 ack 2");
+    expect(t, ". 2 ack 2");
+    expect_state(t, TCPS_TIME_WAIT);
+    talk_free(t);
+
+    t = last_ack();
+    give(t, "F. 66 ack 67");
+    expect(t, "");
+    expect_state(t, TCPS_CLOSED);
+    expect_reason(t, TCP_FINE);
+    talk_free(t);
+
+    t = last_ack();
+    give(t, "F. 60 ack 67"); /* one that ends before is from the past */
+    expect(t, ". 67 ack 67");
+    expect_state(t, TCPS_LAST_ACK);
+    talk_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -580,6 +604,7 @@ int main(void)
         cmocka_unit_test(d2_fin_is_retransmitted),
         cmocka_unit_test(d2_fin_unanswered_ends_at_r2),
         cmocka_unit_test(d3_repeated_fin_is_acknowledged_again),
+        cmocka_unit_test(a_repeated_fin_acknowledges_ours),
         cmocka_unit_test(time_wait_acknowledges_a_repeated_fin_and_starts_again),
         cmocka_unit_test(d4_exact_rst_resets),
         cmocka_unit_test(d5_rst_in_window_challenged),

@@ -279,6 +279,24 @@ static void an_echo_measures_a_retransmission(void **state)
     talk_free(t);
 }
 
+/* Who has to guess numbers would else have half of the work: one timestamp from the future, and all
+ * that the peer sends is old. */
+static void what_acknowledges_nonsense_is_not_echoed(void **state)
+{
+    (void)state;
+    struct talk *t = talk_with(10000, true);
+    talk_connect(t);
+    talk_count(t);
+    pass(t, 10 * MS);
+    give(t, "S. 0 ack 1 mss 1000 ts 5000 0");
+    talk_count(t);
+    give(t, ". 1 ack 9 ts 1000000 10");
+    expect(t, ". 1 ack 1 ts 10 5000");
+    give(t, "P. 1:11 ack 1 ts 5001 10");
+    expect(t, ". 1 ack 11 ts 10 5001");
+    talk_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +310,7 @@ int main(void)
         cmocka_unit_test(every_segment_has_a_timestamp),
         cmocka_unit_test(segments_are_shorter_by_the_option),
         cmocka_unit_test(what_comes_early_is_not_echoed),
+        cmocka_unit_test(what_acknowledges_nonsense_is_not_echoed),
         cmocka_unit_test(an_old_timestamp_is_an_old_segment),
         cmocka_unit_test(timestamps_wrap),
         cmocka_unit_test(after_24_days_any_timestamp_is_new),
