@@ -15,6 +15,7 @@ int luaopen_tcplua_packet_core(lua_State *L);  /* lua_packet.c */
 void open_conn(lua_State *L);  /* lua_conn.c: connections and listeners */
 void open_wire(lua_State *L);  /* lua_wire.c */
 void open_link(lua_State *L);  /* lua_link.c */
+void open_input(lua_State *L); /* lua_input.c: standard input */
 void open_way(lua_State *L);   /* lua_way.c */
 void open_burst(lua_State *L); /* lua_burst.c: many packets at once */
 void open_host(lua_State *L);  /* lua_host.c: interfaces, routes, neighbours */

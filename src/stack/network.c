@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/crypto.h"
 #include "stack/stack.h"
@@ -171,6 +172,8 @@ static void sleep_until(struct network *network, int64_t when)
         wanted += LINK_FDS;
     for (struct tap *tap = network->taps; tap; tap = tap->next)
         wanted += LINK_FDS;
+    for (struct input *input = network->inputs; input; input = input->next)
+        wanted++;
     if (wanted > room && (fds = malloc(wanted * sizeof *fds)) == NULL)
         fds = fixed; /* then some are looked at only when a timer wakes us */
     else if (wanted > room)
@@ -184,6 +187,9 @@ static void sleep_until(struct network *network, int64_t when)
     for (struct tap *tap = network->taps; tap && used + LINK_FDS <= room; tap = tap->next)
         for (int i = 0, n = tap->waiting ? link_fds(tap->link, some) : 0; i < n; i++)
             fds[used++] = (struct pollfd){.fd = some[i], .events = POLLIN};
+    for (struct input *input = network->inputs; input && used < room; input = input->next)
+        if (input->waiting)
+            fds[used++] = (struct pollfd){.fd = input->fd, .events = POLLIN};
 
     int64_t wait = when == TIME_NEVER ? 3600 * NS_PER_S : when - clock_now(&network->clock);
     if (wait < 0)
@@ -205,6 +211,11 @@ static void sleep_until(struct network *network, int64_t when)
                     source_ready(network, &tap->source);
                 }
             }
+            for (struct input *input = network->inputs; input && at < used; input = input->next)
+                if (input->waiting && fds[at++].revents) {
+                    input->waiting = false;
+                    source_ready(network, &input->source);
+                }
         }
     sigprocmask(SIG_SETMASK, &old, NULL);
     if (fds != fixed)
@@ -283,4 +294,40 @@ void tap_detach(struct tap *tap)
 void tap_free(struct tap *tap)
 {
     link_close(tap_release(tap));
+}
+
+struct input *input_new(struct network *network, int fd)
+{
+    struct input *input = calloc(1, sizeof *input);
+    if (!input)
+        return NULL;
+    *input = (struct input){
+        .source.kind = SOURCE_INPUT, .network = network, .fd = fd, .next = network->inputs};
+    network->inputs = input;
+    return input;
+}
+
+void input_free(struct input *input)
+{
+    struct input **at = &input->network->inputs;
+    while (*at != input)
+        at = &(*at)->next;
+    *at = input->next;
+    source_forget(input->network, &input->source);
+    free(input);
+}
+
+ptrdiff_t input_read(struct input *input, void *bytes, size_t length, struct error *err)
+{
+    struct pollfd ready = {.fd = input->fd, .events = POLLIN};
+    if (poll(&ready, 1, 0) <= 0)
+        return 0;
+    ssize_t got = read(input->fd, bytes, length);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got < 0) {
+        fail_errno(err, errno, "cannot read the input");
+        return -2;
+    }
+    return got == 0 ? -1 : got;
 }

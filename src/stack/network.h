@@ -6,8 +6,8 @@
  *
  *     network_poll()  receive all that has arrived -> engines -> send all that is due -> sleep
  *
- * until some source has news: a connection, a listener, a wire or a link that a script reads. C
- * never calls the script: sources queue up, and each poll hands out one.
+ * until some source has news: a connection, a listener, a wire, a link that a script reads, or a
+ * descriptor. C never calls the script: sources queue up, and each poll hands out one.
  *
  * The clock is the machine's, or a virtual one that jumps to the next deadline when nothing can
  * happen before; a virtual network holds links in memory only. */
@@ -16,6 +16,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -36,8 +37,8 @@ struct network_options {
     volatile sig_atomic_t *interrupted; /* set by a signal handler: polls return at once; or NULL */
 };
 
-/* Anything a script can wait for: the first member of endpoint, listener, wire and tap. */
-enum source_kind { SOURCE_ENDPOINT, SOURCE_LISTENER, SOURCE_WIRE, SOURCE_TAP };
+/* Anything a script can wait for: the first member of endpoint, listener, wire, tap and input. */
+enum source_kind { SOURCE_ENDPOINT, SOURCE_LISTENER, SOURCE_WIRE, SOURCE_TAP, SOURCE_INPUT };
 
 struct source {
     enum source_kind kind;
@@ -51,6 +52,7 @@ struct network {
     struct stack *stacks;
     uint64_t closed; /* how often it was: pointers to stacks from before are of no use */
     struct tap *taps;
+    struct input *inputs;
     struct source *ready_first, *ready_last;
     struct trace *trace;             /* -v and the ladder; NULL for none */
     struct capture_writer *recorder; /* -w; NULL for none */
@@ -120,5 +122,24 @@ void tap_detach(struct tap *tap);
 
 /* Frees the tap and gives its link back to the caller. */
 struct link *tap_release(struct tap *tap);
+
+/* --- input: a descriptor that a script reads, such as standard input ---------------------------
+ */
+
+struct input {
+    struct source source;
+    struct network *network;
+    int fd;       /* the caller's */
+    bool waiting; /* a script waits for it to be readable: poll it */
+    struct input *next;
+};
+
+/* Puts a descriptor under the network's poll. NULL only when memory is short. */
+struct input *input_new(struct network *network, int fd);
+void input_free(struct input *input);
+
+/* Takes what is there, whether or not reads of the descriptor wait: how many bytes, 0 if there are
+ * none now, -1 at the end of the input, -2 with `err`. */
+ptrdiff_t input_read(struct input *input, void *bytes, size_t length, struct error *err);
 
 #endif
