@@ -11,6 +11,17 @@ bool link_send(struct link *link, struct frame *frame, struct error *err)
     return link->ops->send(link, frame, err);
 }
 
+bool link_send_one(struct link *link, struct frame *frame, struct error *err)
+{
+    size_t sent;
+    if (!link_send_many(link, frame, 1, &sent, err))
+        return false;
+    return sent == 1 || fail(err, ERROR_NETWORK, "ENOBUFS",
+                             "there is no room for a packet of %zu bytes just now: those before it "
+                             "have not left yet",
+                             frame->length);
+}
+
 bool link_send_many(struct link *link, struct frame *frames, size_t count, size_t *sent,
                     struct error *err)
 {

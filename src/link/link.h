@@ -79,6 +79,10 @@ struct link {
  * like, with a sentence; EOPNOTSUPP for a link that cannot send. */
 bool link_send(struct link *link, struct frame *frame, struct error *err);
 
+/* The same for a frame that a script wants to know about: a wire that is full for the moment is an
+ * error of code ENOBUFS. */
+bool link_send_one(struct link *link, struct frame *frame, struct error *err);
+
 /* Hands `count` frames to the wire in order, in as few system calls as it takes. `*sent` is how
  * many went: all of them; fewer, with true, from a wire that is full for the moment (the rest is
  * the caller's to send later); fewer, with false, because frames[*sent] was refused: errors of

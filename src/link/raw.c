@@ -416,6 +416,7 @@ static bool open_sockets(struct raw *self, struct error *err)
     int family = ip4 ? AF_INET : AF_INET6;
     if ((self->out = open_out(family, err)) < 0 || (self->tcp = open_tcp(family, err)) < 0)
         return false;
+    socket_room(self->out); /* or the kernel's queue for one silent neighbour takes up all of it */
     self->icmp = socket_open(family, SOCK_RAW, ip4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, err);
     return self->icmp >= 0 && (ip4 ? set_up_ip4 : set_up_ip6)(self, err);
 }

@@ -227,7 +227,7 @@ static int link_raw_send(lua_State *L)
     lua_Integer original = luaL_optinteger(L, 3, (lua_Integer)frame.length);
     luaL_argcheck(L, original >= (lua_Integer)frame.length, 3, "not less than there is");
     frame.original = (size_t)original;
-    if (!link_send(tap->link, &frame, &err))
+    if (!link_send_one(tap->link, &frame, &err))
         return push_failure(L, &err);
     lua_pushboolean(L, 1);
     return 1;

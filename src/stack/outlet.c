@@ -112,6 +112,10 @@ bool outlet_waits(struct outlet *o)
 
 bool outlet_send(struct outlet *o, const uint8_t *ip, size_t length, struct error *err)
 {
-    memcpy(o->stack->frame + 14, ip, length);
-    return stack_transmit(o->stack, &o->hop, length, clock_now(&o->network->clock), err);
+    uint8_t *bytes = o->stack->frame + 14;
+    memcpy(bytes, ip, length);
+    if (o->stack->dead || o->stack->link->medium == LINK_ETHERNET)
+        return stack_transmit(o->stack, &o->hop, length, clock_now(&o->network->clock), err);
+    struct frame frame = {.bytes = bytes, .length = length, .original = length};
+    return link_send_one(o->stack->link, &frame, err);
 }

@@ -37,7 +37,8 @@ struct outlet {
  */
 bool outlet_find(struct outlet *outlet, const uint8_t *ip, size_t length, struct error *err);
 
-/* Sends it that way; while the next hop's MAC address is not known, it waits in the stack. */
+/* Sends it that way; while the next hop's MAC address is not known, it waits in the stack. Errors:
+ * those of link_send_one(). */
 bool outlet_send(struct outlet *outlet, const uint8_t *ip, size_t length, struct error *err);
 
 /* Whether outlet_send() would have it wait; its next hop is asked for from now on. */

@@ -187,6 +187,7 @@ t.test("the caller's mistakes are raised", function()
     ["there is no option 'timout'"] = { request(1), { timout = 1 } },
     ["packets expected, got number"] = { 7, { link = near } },
     ["a packet has no"] = { { request(1), near }, { link = near } },
+    ["retry: a whole number"] = { request(1), { retry = "1" } },
     ["a number of seconds"] = { request(1), { timeout = "1" } },
     ["this link has frames"] = { request(1), { link = frames } },
     ["a simulation has no interfaces"] = { request(1) },
@@ -197,6 +198,8 @@ t.test("the caller's mistakes are raised", function()
   end
   local answered, unanswered = net.sr({}, { link = near })
   t.equal(#answered + #unanswered, 0, "nothing to send")
+  answered, unanswered = net.sr {}
+  t.equal(#answered + #unanswered, 0, "nothing to send, and no way to send it")
 end)
 
 t.test("a cancelled run leaves nothing behind", function()

@@ -35,6 +35,7 @@ local sr = {}
 local TIMEOUT <const> = 2
 local SLICE <const> = 32             -- packets between two looks at what came
 local NEIGHBOUR_TIME <const> = 0.05  -- for the first to find the next hop: few can wait for that
+local FULL_TIME <const> = 0.005       -- between two tries where there was no room to send
 local OTHERS_MAX <const> = 64 << 20  -- bytes
 local FILTER_WORDS <const> = 16      -- addresses or ports; with more of them the filter takes all
 local OPTIONS <const> = { timeout = true, retry = true, rate = true, count = true, multi = true,
@@ -266,8 +267,8 @@ local function filter_of(entries)
       if transport then
         ports[transport][packet[transport].sport or 0] = true
       elseif not packet.icmp and not packet.icmp6 then
-        words[(packet.ip and "ip proto " or "ip6 proto ") .. (packet.ip and ip.proto or ip.next)] =
-          true
+        local number = packet.ip and ip.proto or packet.ip6 and ip.next -- nil where it is cut off
+        if number then words[(packet.ip and "ip proto " or "ip6 proto ") .. number] = true end
       end
     end
   end
@@ -380,13 +381,24 @@ function run:receive(deadline)
 end
 
 function run:send(entry)
-  entry.time = core.wall()
   local ok, err
-  if self.link or self.frames then
-    ok, err = self.input:raw_send(entry.sent:bytes())
-  else
-    ok, err = core.send(entry.sent)
-  end
+  repeat
+    entry.time = core.wall()
+    if self.link or self.frames then
+      ok, err = self.input:raw_send(entry.sent:bytes())
+    else
+      ok, err = core.send(entry.sent)
+    end
+    -- Full of what goes to neighbours that are still asked for, say. Not more than `timeout` of
+    -- that in a run.
+    local full = not ok and err.code == "ENOBUFS" and self.patience > 0 and not self:done()
+    if full then
+      local begin = core.now()
+      local gone = self:receive(begin + FULL_TIME)
+      if gone then return gone end
+      self.patience = self.patience - (core.now() - begin)
+    end
+  until not full
   if ok then
     self.report.sent = self.report.sent + 1
     return nil
@@ -421,9 +433,14 @@ function run:round()
   return self:receive(core.now() + self.timeout)
 end
 
-function run:prepare(what)
+function run:collect_all(what)
   local good, err = pcall(collect, self, what)
-  if not good then return nil, err end
+  self.left = #self.entries
+  return good, err
+end
+
+function run:prepare()
+  local good, err
   if self.frames then
     good, err = self:find_mac()
     if not good then return nil, err end
@@ -445,7 +462,6 @@ function run:prepare(what)
   self.runs = self.link and sharing[self.link] or {}
   if self.link then sharing[self.link] = self.runs end
   table.insert(self.runs, self)
-  self.left = #self.entries
   for _, entry in ipairs(self.entries) do self.waiting:add(entry) end
   return true
 end
@@ -477,18 +493,20 @@ local function exchange(what, options, frames, first)
   end
   local self <close> = setmetatable({
     frames = frames, first = first, timeout = timeout, rate = rate, link = link,
-    retry = math.max(0, options.retry or 0), multi = options.multi, iface = options.iface,
-    filter = options.filter, count = check.count("count", options.count, math.huge),
+    patience = timeout, multi = options.multi, iface = options.iface, filter = options.filter,
+    retry = options.retry == 0 and 0 or check.count("retry", options.retry, 0),
+    count = check.count("count", options.count, math.huge),
     entries = {}, holds = {}, ways = {}, ifaces = {}, waiting = answer.index(),
     id = math.random(0, 0xfffe), answered = {}, others = {}, kept = 0,
     report = { sent = 0, lost = 0, drops = 0, errors = {} },
   }, run)
-  local good, err = self:prepare(what)
+  local good, err = self:collect_all(what)
+  if good and #self.entries > 0 then good, err = self:prepare() end
   if not good and not core.is_error(err) then error(err, 3) end -- the caller's mistake
   if not good then return nil, err end
   local begin = core.now()
   for _ = 0, self.retry do
-    if self:done() then break end
+    if self:done() or #self.entries == 0 then break end
     err = self:round()
     if err then return nil, err end
   end
