@@ -2,9 +2,20 @@
 -- the line of the caller, and names the argument.
 local check = {}
 
+-- The level of the script's own line, which is behind those of our modules.
+local function caller()
+  local level = 3
+  local at
+  repeat
+    level = level + 1
+    at = debug.getinfo(level, "S")
+  until not at or at.what ~= "C" and not at.short_src:find "^tcplua/"
+  return at and level - 1 or 0
+end
+
 local function expected(name, what, value)
   error(("%s: %s expected, got %s"):format(name, what,
-    type(value) == "number" and tostring(value) or type(value)), 4)
+    type(value) == "number" and tostring(value) or type(value)), caller())
 end
 
 --- A number of seconds, `default` where there is none.
