@@ -120,6 +120,22 @@ static int text_dofile(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
+/* print: as ever, but raises where nobody reads it any more, or a script whose pipe was closed
+ * would go on for ever. The original is the upvalue. */
+static int checked_print(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    errno = 0;
+    lua_call(L, lua_gettop(L) - 1, 0);
+    if (errno != EPIPE || !ferror(stdout))
+        return 0;
+    struct error err;
+    fail_errno(&err, EPIPE, "cannot write to standard output");
+    push_error(L, &err);
+    return lua_error(L);
+}
+
 int script_flush(int status)
 {
     bool written = fflush(stdout) == 0;
@@ -185,6 +201,7 @@ static int open_all(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, "tcplua.network");
 
     luaL_openlibs(L);
+    wrap(L, "_G", "print", checked_print);
     wrap(L, "_G", "load", text_load);
     wrap(L, "_G", "loadfile", text_loadfile);
     wrap(L, "_G", "dofile", text_dofile);

@@ -237,6 +237,9 @@ row("J17 a full disk, and os.exit", "$T -e 'print(1) os.exit(0)' >/dev/full",
   { status = 1, err = "cannot write to standard output" })
 row("J17 a full disk, with a status of one's own", "$T -e 'print(1) os.exit(9)' >/dev/full",
   { status = 9 })
+row("J17 a pipe that nobody reads ends a script that prints",
+  "{ $T -e 'while true do print(1) end' 2>&1 >&3 3>&- | cat >&2; } 3>&1 | true",
+  { status = 0, err = "cannot write to standard output: Broken pipe" })
 row("J17 --help to a full disk", "$T --help >/dev/full",
   { status = 1, err = "cannot write to standard output" })
 row("J17 nothing printed to a full disk", "$T -e 'x = 1' >/dev/full", { status = 0, err = false })
