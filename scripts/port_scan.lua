@@ -6,8 +6,8 @@ local net, p = require "tcplua.net", require "tcplua.packet"
 local dst, text, rate = ...
 local ports = {}
 for first, last in (text or ""):gmatch "(%d+)%-?(%d*)" do
-  first, last = math.tointeger(first), math.tointeger(last ~= "" and last or first)
-  for port = first, math.min(last, 65536) do ports[#ports + 1] = port end
+  first, last = tonumber(first), tonumber(last ~= "" and last or first)
+  for port = math.min(first, 65536), math.min(last, 65536) do ports[#ports + 1] = port end
 end
 rate = tonumber(rate or 1000)
 if #ports == 0 or text:find "[^%d,-]" or math.max(table.unpack(ports)) > 65535 or not rate

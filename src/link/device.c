@@ -38,6 +38,9 @@ bool device_read(const char *name, struct device *device, struct error *err)
     char shown[80];
     text_escape(shown, sizeof shown, name, strlen(name));
     *device = (struct device){0};
+    if (!*name)
+        return fail(err, ERROR_USAGE, "EINVAL",
+                    "which interface? The option 'iface' names it, or -i for the whole script");
     if (strlen(name) >= IFNAMSIZ)
         return fail(err, ERROR_ENVIRONMENT, "ENODEV",
                     "there is no interface %s: a name has at most 15 characters", shown);

@@ -150,7 +150,7 @@ end
 local function finish(self)
   if self.report then return end
   local report = { packets = 0, bytes = 0, matched = self.matched, dropped = self:drops() }
-  report.seconds = (self.ended or core.now()) - self.began
+  report.seconds = math.max(0, (self.ended or core.now()) - self.began)
   for i, link in ipairs(self.links) do
     local packets, bytes = link:raw_taken()
     report.packets = report.packets + packets - self.before[i].packets
