@@ -41,7 +41,7 @@ static struct conn *push_closed(lua_State *L)
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
-        "keepalive_interval", "keepalive_probes", "congestion"
+        "keepalive_interval", "keepalive_probes", "congestion", "ecn"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
@@ -65,7 +65,9 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
     bool newreno = strcmp(congestion, congestion_newreno.name) == 0;
     if (!newreno && strcmp(congestion, congestion_cubic.name) != 0)
         luaL_error(L, "option 'congestion' is \"cubic\" or \"newreno\", not \"%s\"", congestion);
+    enum tcp_ecn ecn = field_boolean(L, index, "ecn", false) ? TCP_ECN_ASK : TCP_ECN_ANSWER;
     *tcp = (struct tcp_config){
+        .ecn = ecn,
         .congestion = newreno ? &congestion_newreno : &congestion_cubic,
         .mss = (uint16_t)mss,
         .sndbuf = (uint32_t)sndbuf,
@@ -306,6 +308,7 @@ static int conn_info(lua_State *L)
     set_boolean(L, "wscale", i.wscale);
     set_boolean(L, "timestamps", i.timestamps);
     set_boolean(L, "sack", i.sack);
+    set_boolean(L, "ecn", i.ecn);
     lua_pushstring(L, i.congestion);
     lua_setfield(L, -2, "congestion");
     set_integer(L, "cwnd", i.cwnd);
@@ -321,6 +324,7 @@ static int conn_info(lua_State *L)
     set_integer(L, "out_of_order", (lua_Integer)i.out_of_order);
     set_integer(L, "overlaps", (lua_Integer)i.overlaps);
     set_integer(L, "challenge_acks", (lua_Integer)i.challenge_acks);
+    set_integer(L, "marks", (lua_Integer)i.marks);
     set_integer(L, "paws", (lua_Integer)i.paws);
     set_integer(L, "dsacks", (lua_Integer)i.dsacks);
     set_integer(L, "sacked", (lua_Integer)i.sacked);

@@ -27,6 +27,9 @@
 
 #define WINDOW_MAX   65535U /* in a header; a shift of up to 14 comes on top (RFC 7323 2.3) */
 #define WSCALE_MAX   14
+#define ECN_BITS     3 /* of the IP header's second byte (RFC 3168 5) */
+#define ECN_ECT      2 /* sent by who knows what a mark means: ECT(0) */
+#define ECN_CE       3 /* marked */
 #define DUP_ACKS_MAX 3 /* duplicate ACKs for one batch: as many as start a fast retransmit */
 
 enum timer {
@@ -84,6 +87,11 @@ struct tcp {
     struct congestion congestion;
     struct recovery recovery;
     struct scoreboard scoreboard; /* with SACK */
+    bool ecn;                     /* agreed upon */
+    bool ecn_reduced;             /* the window was reduced for a mark, up to */
+    uint32_t ecn_point;           /* this number: once in a round trip */
+    bool cwr_due;                 /* and the peer is to hear of it with the next new data */
+    bool ece;                     /* the peer is to hear of a mark until it has */
     uint16_t id;                  /* of the next IPv4 header */
 
     /* receiving */
@@ -118,7 +126,7 @@ struct tcp {
     struct limiter refusals;   /* RSTs of unacceptable ACKs while opening */
 
     uint64_t segs_in, segs_out, bytes_received, bytes_acked;
-    uint64_t retransmits, out_of_order, challenge_acks, paws, dsacks;
+    uint64_t retransmits, out_of_order, challenge_acks, paws, dsacks, marks;
 };
 
 /* The number expected next from the peer. */

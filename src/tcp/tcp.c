@@ -170,8 +170,9 @@ void tcb_set_mss(struct tcp *tcp, uint16_t mss)
 }
 
 /* What both sides have offered holds; the rest is as if nobody had (RFC 7323 1.3). */
-static void agree(struct tcp *tcp, const struct segment_options *o, int64_t now)
+static void agree(struct tcp *tcp, const struct segment *syn, int64_t now)
 {
+    const struct segment_options *o = &syn->options;
     tcp->wscale = tcp->config.wscale && o->has_wscale;
     tcp->timestamps = tcp->config.timestamps && o->has_timestamp;
     tcp->sack = tcp->config.sack && o->sack_permitted;
@@ -179,6 +180,11 @@ static void agree(struct tcp *tcp, const struct segment_options *o, int64_t now)
         tcp->rcv_wscale = 0;
     else
         tcp->snd_wscale = o->wscale < WSCALE_MAX ? o->wscale : WSCALE_MAX;
+    uint16_t echo = syn->flags & (TCP_ECE | TCP_CWR);
+    if (tcp->state == TCPS_SYN_SENT && syn->flags & TCP_ACK)
+        tcp->ecn = tcp->config.ecn == TCP_ECN_ASK && !tcp->syn_lost && echo == TCP_ECE;
+    else /* RFC 3168 6.1.1: asked by both bits, answered by one */
+        tcp->ecn = tcp->config.ecn != TCP_ECN_OFF && echo == (TCP_ECE | TCP_CWR);
     tcp->ts_recent = o->tsval;
     tcp->ts_recent_at = now;
     tcp->heard = true;
@@ -186,7 +192,7 @@ static void agree(struct tcp *tcp, const struct segment_options *o, int64_t now)
 
 void tcb_take_syn(struct tcp *tcp, const struct segment *syn, int64_t now)
 {
-    agree(tcp, &syn->options, now);
+    agree(tcp, syn, now);
     tcp->irs = syn->seq;
     recvbuf_init(&tcp->recv, tcp->config.rcvbuf, syn->seq + 1);
     tcp->rcv_adv = tcp->recv.next + (tcp->recv.limit < WINDOW_MAX ? tcp->recv.limit : WINDOW_MAX);
@@ -386,6 +392,8 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
         .wscale = tcp->heard && tcp->wscale,
         .timestamps = tcp->heard && tcp->timestamps,
         .sack = tcp->heard && tcp->sack,
+        .ecn = tcp->ecn,
+        .marks = tcp->marks,
         .congestion = tcp->congestion.ops->name,
         .cwnd = tcp->congestion.cwnd,
         .ssthresh = tcp->congestion.ssthresh,

@@ -64,20 +64,24 @@ enum {
 
 struct congestion_ops;
 
+/* Explicit congestion notification (RFC 3168): who may bring it up. */
+enum tcp_ecn { TCP_ECN_OFF, TCP_ECN_ANSWER, TCP_ECN_ASK };
+
 struct tcp_config {
     struct flow flow;
-    uint32_t iss;        /* initial send sequence number (RFC 6528, from stack) */
-    uint16_t mss;        /* what we announce: the link's MTU less 40 (IPv4) or 60 (IPv6) */
-    uint32_t sndbuf;     /* bytes; 0: 65536 */
-    uint32_t rcvbuf;     /* bytes; 0: 65535. Without window scaling no more than 65535 is offered */
-    bool wscale;         /* offer window scaling (RFC 7323 2), */
-    bool timestamps;     /* timestamps, with PAWS (RFC 7323 3 to 5), */
-    bool sack;           /* and selective acknowledgments (RFC 2018, 2883, 6675) */
-    uint32_t ts_offset;  /* what the timestamp clock starts from (RFC 7323 5.4), from stack */
-    int64_t initial_rto; /* 0: 1 s (RFC 6298 2.1) */
-    int64_t min_rto;     /* 0: 200 ms (Linux; RFC 6298 2.4 SHOULDs 1 s) */
-    int64_t max_rto;     /* 0: 120 s (RFC 6298 2.5: at least 60 s) */
-    int64_t syn_timeout; /* R2 for the SYN; 0: 180 s (RFC 9293 MUST-23) */
+    uint32_t iss;    /* initial send sequence number (RFC 6528, from stack) */
+    uint16_t mss;    /* what we announce: the link's MTU less 40 (IPv4) or 60 (IPv6) */
+    uint32_t sndbuf; /* bytes; 0: 65536 */
+    uint32_t rcvbuf; /* bytes; 0: 65535. Without window scaling no more than 65535 is offered */
+    bool wscale;     /* offer window scaling (RFC 7323 2), */
+    bool timestamps; /* timestamps, with PAWS (RFC 7323 3 to 5), */
+    bool sack;       /* and selective acknowledgments (RFC 2018, 2883, 6675) */
+    enum tcp_ecn ecn;
+    uint32_t ts_offset;   /* what the timestamp clock starts from (RFC 7323 5.4), from stack */
+    int64_t initial_rto;  /* 0: 1 s (RFC 6298 2.1) */
+    int64_t min_rto;      /* 0: 200 ms (Linux; RFC 6298 2.4 SHOULDs 1 s) */
+    int64_t max_rto;      /* 0: 120 s (RFC 6298 2.5: at least 60 s) */
+    int64_t syn_timeout;  /* R2 for the SYN; 0: 180 s (RFC 9293 MUST-23) */
     int64_t user_timeout; /* R2 for data and FIN; 0: 180 s (RFC 9293 SHLD-11: at least 100 s) */
     int64_t time_wait;    /* 2 MSL; 0: 240 s (RFC 9293 MUST-13) */
     int64_t delayed_ack;  /* longest delay of an ACK; 0: every segment is acknowledged at once */
@@ -176,16 +180,17 @@ struct tcp_info {
     uint32_t iss, snd_una, snd_nxt, snd_wnd;
     uint32_t irs, rcv_nxt, rcv_wnd;
     uint16_t snd_mss, rcv_mss;
-    uint8_t snd_wscale, rcv_wscale; /* shifts agreed upon; 0 for none */
-    bool wscale, timestamps, sack;  /* agreed upon */
-    const char *congestion;         /* "cubic", "newreno" */
-    uint32_t cwnd, ssthresh;        /* bytes */
+    uint8_t snd_wscale, rcv_wscale;     /* shifts agreed upon; 0 for none */
+    bool wscale, timestamps, sack, ecn; /* agreed upon */
+    const char *congestion;             /* "cubic", "newreno" */
+    uint32_t cwnd, ssthresh;            /* bytes */
     int64_t rto, srtt, rttvar;
     uint64_t segs_in, segs_out, bytes_received, bytes_acked;
     uint64_t retransmits;    /* segments sent again */
     uint64_t out_of_order;   /* segments queued out of order */
     uint64_t overlaps;       /* bytes received again with other values: the first ones count */
     uint64_t challenge_acks; /* sent */
+    uint64_t marks;          /* segments that came with CE */
     uint64_t paws;           /* segments dropped for their old timestamp */
     uint64_t dsacks;         /* reports that something came twice */
     size_t sacked;           /* bytes that the peer holds out of order */

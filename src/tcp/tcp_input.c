@@ -200,6 +200,33 @@ static void note_timestamp(struct tcp *tcp, const struct segment *s, int64_t now
     tcp->ts_recent_at = now;
 }
 
+/* RFC 3168 6.1.3: a mark is echoed in every ACK until the peer says that it has heard. */
+static void note_mark(struct tcp *tcp, const struct segment *s)
+{
+    if (!tcp->ecn)
+        return;
+    if (s->flags & TCP_CWR)
+        tcp->ece = false;
+    if ((s->tos & ECN_BITS) == ECN_CE) {
+        tcp->marks++;
+        tcp->ece = true;
+    }
+}
+
+/* RFC 3168 6.1.2: an echo is a loss without a loss, once in a round trip and not on top of one. */
+static void take_ecn_echo(struct tcp *tcp, const struct segment *s, int64_t now)
+{
+    if (tcp->ecn_reduced && seq_ge(tcp->snd_una, tcp->ecn_point))
+        tcp->ecn_reduced = false;
+    if (!tcp->ecn || !(s->flags & TCP_ECE) || tcp->ecn_reduced || tcp->recovery.active ||
+        tcb_flight(tcp) == 0)
+        return;
+    congestion_loss(&tcp->congestion, tcb_flight(tcp), now);
+    tcp->ecn_reduced = true;
+    tcp->ecn_point = tcp->snd_nxt;
+    tcp->cwr_due = true;
+}
+
 /* SND.WND follows the newest segment only (RFC 9293 3.10.7.4: WL1 and WL2). */
 static void take_window(struct tcp *tcp, const struct segment *s, int64_t now)
 {
@@ -409,6 +436,7 @@ static bool input_ack(struct tcp *tcp, const struct segment *s, int64_t now)
         tcp->waited = now; /* a window may stay closed for as long as the peer answers probes */
 
     /* RFC 5681 2: a duplicate ACK has no data and changes nothing. */
+    take_ecn_echo(tcp, s, now);
     bool duplicate = tcb_flight(tcp) && segment_span(s) == 0 &&
                      tcb_window_of(tcp, s) == tcp->snd_wnd && s->window > 0;
     bool news = take_sack(tcp, &s->options, s->ack);
@@ -473,6 +501,7 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
     if (!(s->flags & TCP_ACK) || !input_ack(tcp, s, now))
         return;
     note_timestamp(tcp, s, now);
+    note_mark(tcp, s);
     if (s == &trimmed)
         owe_answer(tcp, now); /* the SYN's own number was not acceptable */
     if (tcb_is_receiving(tcp)) {

@@ -51,6 +51,8 @@ static void begin(struct tcp *tcp, struct segment *out, uint32_t seq, uint16_t f
     out->ack = tcb_rcv_nxt(tcp);
     if (flags & TCP_RST)
         return;
+    if (tcp->ece && !(flags & TCP_SYN))
+        out->flags |= TCP_ECE;
     tcp->last_ack_sent = out->ack;
     uint32_t window = tcb_rcv_wnd(tcp) < WINDOW_MAX ? tcb_rcv_wnd(tcp) : WINDOW_MAX;
     out->window = flags & TCP_SYN ? (uint16_t)window : window_offer(tcp);
@@ -146,10 +148,13 @@ static bool output_rst(struct tcp *tcp, struct segment *out, int64_t now)
 static bool output_syn(struct tcp *tcp, struct segment *out, int64_t now)
 {
     bool active = tcp->state == TCPS_SYN_SENT;
+    /* A SYN that was lost may have been so for its flags (RFC 3168 6.1.1.1). */
+    uint16_t ask = tcp->config.ecn == TCP_ECN_ASK && !tcp->syn_lost ? TCP_ECE | TCP_CWR : 0;
+    uint16_t answer = tcp->ecn ? TCP_ECE : 0;
     if ((!active && tcp->state != TCPS_SYN_RECEIVED) || tcp->cursor != tcp->iss)
         return false;
 
-    begin(tcp, out, tcp->iss, active ? TCP_SYN : TCP_SYN | TCP_ACK, now);
+    begin(tcp, out, tcp->iss, (uint16_t)(active ? TCP_SYN | ask : TCP_SYN | TCP_ACK | answer), now);
     if (active)
         out->window = (uint16_t)(tcp->recv.limit < WINDOW_MAX ? tcp->recv.limit : WINDOW_MAX);
     out->options.has_mss = true;
@@ -199,6 +204,11 @@ static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint
         rto_resent(&tcp->rto);
     } else {
         rto_sent(&tcp->rto, end, now);
+        if (tcp->ecn && length > 0) { /* never a retransmission (RFC 3168 6.1.5) */
+            out->tos = (uint8_t)((out->tos & ~ECN_BITS) | ECN_ECT);
+            out->flags |= tcp->cwr_due ? TCP_CWR : 0;
+            tcp->cwr_due = false;
+        }
     }
     if (tcp->snd_una == tcp->snd_nxt)
         tcp->waited = now;

@@ -106,7 +106,7 @@ return {
     { "SHLD-4", "timestamps shorten TIME-WAIT (RFC 6191)" },
     { "SHLD-5", "MSS is sent in every SYN" },
     { "SHLD-7", "Nagle's algorithm" },
-    { "SHLD-8", "ECN", open = "the third step; until then its bits are ignored" },
+    { "SHLD-8", "ECN (RFC 3168)" },
     {
       "SHLD-9", "the application is told when R1 is reached",
       deviation = "it may ask: `conn:info()` counts retransmissions",
@@ -216,7 +216,11 @@ return {
     { "RFC 9438 4.6", "a loss leaves seven tenths" },
     { "RFC 9438 4.7", "a second loss on the way up leaves room for others" },
     { "RFC 8985", "RACK-TLP", open = "the second step" },
-    { "RFC 3168", "ECN", open = "the third step; until then its bits are ignored" },
+    { "RFC 3168 6.1.1", "ECN is asked for by two bits of the SYN and answered by one" },
+    { "RFC 3168 6.1.2", "an echo is obeyed like a loss, once in a round trip" },
+    { "RFC 3168 6.1.3", "a mark is echoed until the peer has heard" },
+    { "RFC 3168 6.1.4", "an ACK is not marked as able" },
+    { "RFC 3168 6.1.5", "nor is what is sent again" },
   },
   {
     title = "Attacks and errors",

@@ -127,6 +127,7 @@ static struct segment make_segment(struct drive *d, uint16_t flags)
                         .dport = d->config.flow.lport,
                         .flags = flags,
                         .ttl = 64,
+                        .tos = (uint8_t)(flags >> 1),
                         .payload = d->bytes};
     s.seq = near(d, seqs, 5);
     if (flags & TCP_ACK)
@@ -231,6 +232,7 @@ static void begin(struct drive *d)
         .keepalive = e & 1 ? 10 * NS_PER_S : 0,
         .ts_offset = 0xffffff00,
         .time_wait = NS_PER_S,
+        .ecn = e >> 1 & 3 ? TCP_ECN_ASK : TCP_ECN_ANSWER,
     };
     d->now = NS_PER_S;
     d->tcp = tcp_new(config);

@@ -51,6 +51,16 @@ t.test("each of them can be turned off at either end", function()
   end
 end)
 
+t.test("congestion notification is used where one end asks for it", function()
+  for asks, agreed in pairs { ours = true, theirs = false } do
+    local ecn = { ecn = true }
+    local client, server = pair(asks == "ours" and ecn, asks == "theirs" and ecn)()
+    t.equal(client:info().ecn, agreed) -- it is for who opens to ask
+    t.equal(server:info().ecn, agreed)
+    t.fresh()
+  end
+end)
+
 t.test("a choice of the wrong type or size is refused", function()
   t.equal(pair({ congestion = "newreno" })():info().congestion, "newreno")
   t.contains(select(2, pcall(tcp.connect, { dst = SERVER, port = 9, congestion = "bbr" })),

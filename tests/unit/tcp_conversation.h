@@ -6,10 +6,10 @@
  *
  * Segments are written in tcpdump's words with relative numbers: flags, the sequence number (or
  * first:end with data), then any of "ack N", "win N", "mss N", "urg N", "xor N" (spoils the data),
- * "sackOK", "ts VAL ECR", "wscale N", "sack FIRST:END". Sent segments are printed the same way,
- * without the window, which tests read from t->last; their TSval is in milliseconds since the
- * beginning. The byte at every position of either stream is known, so data is checked wherever it
- * shows. After every call the invariants are checked. */
+ * "sackOK", "ce" (marked on the way), "ts VAL ECR", "wscale N", "sack FIRST:END". Sent segments are
+ * printed the same way, without the window, which tests read from t->last; their TSval is in
+ * milliseconds since the beginning. The byte at every position of either stream is known, so data
+ * is checked wherever it shows. After every call the invariants are checked. */
 #ifndef TCPLUA_TESTS_TCP_CONVERSATION_H
 #define TCPLUA_TESTS_TCP_CONVERSATION_H
 
@@ -159,6 +159,10 @@ static inline struct segment talk_parse(struct talk *t, const char *text)
             s.options.sack_permitted = true;
             continue;
         }
+        if (!strcmp(word, "ce")) {
+            s.tos = 3;
+            continue;
+        }
         int64_t n = strtoll(talk_word(&text, value), NULL, 10);
         if (!strcmp(word, "ack")) {
             s.ack = t->config.iss + (uint32_t)n;
@@ -228,6 +232,8 @@ static inline int talk_format(const struct talk *t, const struct segment *s, cha
                       s->options.tsval - talk_timestamp(t, 0), s->options.tsecr);
     if (s->options.has_wscale)
         n += snprintf(text + n, size - (size_t)n, " wscale %u", s->options.wscale);
+    if (s->tos & 3)
+        n += snprintf(text + n, size - (size_t)n, " ect");
     for (unsigned i = 0; i < s->options.sacks; i++)
         n += snprintf(text + n, size - (size_t)n, " sack %u:%u", s->options.sack[i].left - t->irs,
                       s->options.sack[i].right - t->irs);

@@ -434,6 +434,7 @@ static struct plan plan_from(uint64_t seed)
         if (draw_below(&random, 2))
             c->delayed_ack = 40 * NS_PER_MS;
         c->congestion = draw_below(&random, 2) ? &congestion_cubic : &congestion_newreno;
+        c->ecn = draw_below(&random, 2) ? TCP_ECN_ASK : TCP_ECN_ANSWER;
         c->wscale = draw_below(&random, 4);
         c->timestamps = draw_below(&random, 4);
         c->sack = draw_below(&random, 4);
