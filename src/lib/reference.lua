@@ -15,8 +15,8 @@ local reference = {}
 
 -- What a script may require, in the order of the page.
 local MODULES <const> = {
-  "tcplua.tcp", "tcplua.net", "tcplua.net.sniffer", "tcplua.net.sr", "tcplua.packet",
-  "tcplua.packet.records",
+  "tcplua.tcp", "tcplua.net", "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
+  "tcplua.packet", "tcplua.packet.answer", "tcplua.packet.records",
   "tcplua.capture", "tcplua.task", "tcplua.input", "tcplua.hash", "tcplua.reference",
 }
 
