@@ -1,21 +1,23 @@
 --- tcplua.check: what a script hands over is looked at where it does so. A wrong type raises at
--- the line of the caller, and names the argument.
+-- the line of the script, and names the argument.
+local core = require "tcplua.core"
+
 local check = {}
 
--- The level of the script's own line, which is behind those of our modules.
-local function caller()
-  local level = 3
+--- Raises `message` at the script's own line, which is behind those of our modules.
+function check.fail(message)
+  local level = 1
   local at
   repeat
     level = level + 1
     at = debug.getinfo(level, "S")
   until not at or at.what ~= "C" and not at.short_src:find "^tcplua/"
-  return at and level - 1 or 0
+  error(message, at and level or 0)
 end
 
 local function expected(name, what, value)
-  error(("%s: %s expected, got %s"):format(name, what,
-    type(value) == "number" and tostring(value) or type(value)), caller())
+  check.fail(("%s: %s expected, got %s"):format(name, what,
+    type(value) == "number" and tostring(value) or type(value)))
 end
 
 --- A number of seconds, `default` where there is none.
@@ -25,18 +27,25 @@ function check.seconds(name, value, default)
   return value
 end
 
---- A whole number of 1 or more, `default` where there is none.
-function check.count(name, value, default)
+--- A whole number of `least` (1) or more, `default` where there is none.
+function check.count(name, value, default, least)
   if value == nil then return default end
+  least = least or 1
   local whole = math.type(value) and math.tointeger(value)
-  if not whole or whole < 1 then expected(name, "a whole number from 1", value) end
+  if not whole or whole < least then expected(name, "a whole number from " .. least, value) end
   return whole
 end
 
---- A table of options, an empty one where there is none.
-function check.options(value)
+--- A table of options, an empty one where there is none. With `known`, whose keys are the names
+-- there are, another name raises.
+function check.options(value, known)
   if value == nil then return {} end
   if type(value) ~= "table" then expected("options", "a table", value) end
+  for name in pairs(known and value or {}) do
+    if not known[name] then
+      check.fail(("unknown option '%s'"):format(core.escape(tostring(name))))
+    end
+  end
   return value
 end
 

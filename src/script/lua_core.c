@@ -1,6 +1,6 @@
 /* lua_core: require "tcplua.core", the primitives under the Lua modules: time, the one blocking
- * call, (open_conn, open_wire, open_link, open_input) the things that it waits for, and (open_host) what the
- * kernel knows. Scripts use the modules above: tcplua.tcp, tcplua.net, tcplua.task. */
+ * call, (open_conn, open_wire, open_link, open_input) the things that it waits for, and (open_host)
+ * what the kernel knows. Scripts use the modules above: tcplua.tcp, tcplua.net, tcplua.task. */
 #include <string.h>
 #include <unistd.h>
 

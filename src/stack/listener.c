@@ -39,7 +39,8 @@ struct listener *listener_find(const struct stack *stack, uint16_t port)
 
 bool listener_input(struct listener *listener, const struct segment *segment, int64_t now)
 {
-    /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens, the rest is dropped. */
+    /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens, the rest is dropped.
+     */
     if (segment->flags & TCP_RST)
         return true;
     if (segment->flags & TCP_ACK)

@@ -159,7 +159,7 @@ t.test("a scan of a thousand ports from an address that nobody has", function()
   end
   local answered, unanswered, others, report = assert(net.sr(list, { retry = 1, timeout = 1 }))
   t.equal(#answered, 1000, "answered")
-  t.equal(#unanswered + #others + report.drops, 0, "the rest")
+  t.equal(#unanswered + #others + report.dropped, 0, "the rest")
   for _, one in ipairs(answered) do t.equal(one.answer.tcp.sport, one.sent.tcp.dport, "port") end
 end)
 

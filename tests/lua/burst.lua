@@ -283,7 +283,7 @@ t.test("mistakes are raised where they are made", function()
   end
   local one = frame(1)
   local endless = ETH / IP / p.udp { sport = p.random(), dport = 1 }
-  raises("no option 'counts'", one, { link = a, counts = 1 })
+  raises("unknown option 'counts'", one, { link = a, counts = 1 })
   raises("rate: ", one, { link = a, rate = 0 })
   raises("rate: ", one, { link = a, rate = "fast" })
   raises("rate: ", one, { link = a, rate = 0 / 0 })

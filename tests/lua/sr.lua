@@ -184,18 +184,25 @@ t.test("the caller's mistakes are raised", function()
   local near <close> = net.pair()
   local frames <close> = net.pair { medium = "eth" }
   for text, arguments in pairs {
-    ["there is no option 'timout'"] = { request(1), { timout = 1 } },
+    ["unknown option 'timout'"] = { request(1), { timout = 1 } },
     ["packets expected, got number"] = { 7, { link = near } },
     ["a packet has no"] = { { request(1), near }, { link = near } },
     ["retry: a whole number"] = { request(1), { retry = "1" } },
     ["a number of seconds"] = { request(1), { timeout = "1" } },
-    ["this link has frames"] = { request(1), { link = frames } },
+    ["link: it has frames"] = { request(1), { link = frames } },
+    ["link: a link expected, got string"] = { request(1), { link = "eth0" } },
+    ["retry: a whole number from 0"] = { request(1), { link = near, retry = -1 } },
     ["a simulation has no interfaces"] = { request(1) },
   } do
     local ok, err = pcall(net.sr, table.unpack(arguments))
     t.equal(ok, false, text)
     if text ~= "a packet has no" then t.contains(err, text) end
   end
+  local _, err = pcall(function()
+    local answered = net.sr(request(1), { link = near, timeout = "1" })
+    return answered
+  end)
+  t.contains(err, "tests/lua/sr.lua:", "it names the line of the script")
   local answered, unanswered = net.sr({}, { link = near })
   t.equal(#answered + #unanswered, 0, "nothing to send")
   answered, unanswered = net.sr {}

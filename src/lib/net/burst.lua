@@ -18,9 +18,8 @@
 --
 -- A report is { sent =, bytes =, seconds = (from the first packet to the last), rate = (packets a
 -- second between them), refused = (packets that no wire took), why = (the error of the first of
--- these) }. If none went for such a reason, or
--- the wire fails, it is the third value behind nil and the error. Others work meanwhile: the loop
--- has its turn every few milliseconds.
+-- these) }. If none went for such a reason, or the wire fails, it is the third value behind nil
+-- and the error. Others work meanwhile: the loop has its turn every few milliseconds.
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local task = require "tcplua.task"
@@ -31,20 +30,17 @@ local KNOWN <const> = { count = true, rate = true, timeout = true, iface = true,
   link = true }
 
 local function check_options(options)
-  for name in pairs(options) do
-    if not KNOWN[name] then error(("options: no option '%s'"):format(tostring(name)), 4) end
-  end
   local count, rate = options.count, options.rate
   if count ~= math.huge then count = check.count("count", count) end
   if rate ~= nil and not (type(rate) == "number" and rate > 0 and rate < math.huge) then
-    error("rate: packets a second expected, a number above 0", 4)
+    check.fail "rate: packets a second expected, a number above 0"
   end
   local via = options.via
   if via ~= nil and via ~= "packet" and via ~= "xdp" then
-    error("via: 'packet' or 'xdp' expected", 4)
+    check.fail "via: 'packet' or 'xdp' expected"
   end
   if options.link ~= nil and (via or options.iface) then
-    error("link: a link is a way of its own, without iface and via", 4)
+    check.fail "link: a link is a way of its own, without iface and via"
   end
   return count, rate, check.seconds("timeout", options.timeout)
 end
@@ -56,7 +52,7 @@ local function check_end(what, count, timeout)
   for _, item in ipairs(what) do
     endless = endless or core.is_set(item) and item:count() == math.huge
   end
-  if endless then error("what has no end needs a bound: count or timeout", 4) end
+  if endless then check.fail "what has no end needs a bound: count or timeout" end
 end
 
 local function open_link(layer, options)
@@ -64,7 +60,7 @@ local function open_link(layer, options)
   if layer == 3 then
     if not link then return nil end
     if link:medium() ~= "ip" then
-      error("link: its frames begin with an Ethernet header, use sendp", 4)
+      check.fail "link: its frames begin with an Ethernet header, use sendp"
     end
     return link
   end
@@ -72,9 +68,9 @@ local function open_link(layer, options)
   return core.open_sender { iface = options.iface, via = options.via }
 end
 
---- Sends `what` at layer 2 or 3. Returns a report, or nil, an error and the report.
+-- Sends `what` at layer 2 or 3. Returns a report, or nil, an error and the report.
 function burst.send(layer, what, options)
-  options = check.options(options)
+  options = check.options(options, KNOWN)
   if type(what) ~= "table" then what = { what } end
   local count, rate, timeout = check_options(options)
   check_end(what, count, timeout)

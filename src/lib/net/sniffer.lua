@@ -57,6 +57,10 @@ local FIELDS <const> = {
   each = "function", stop = "function", keep = "boolean", snaplen = "number", buffer = "number",
   promiscuous = "boolean", immediate = "boolean", quiet = "boolean",
 }
+local COUNTING <const> = {} -- the fields of net.count
+for name, wanted in pairs(FIELDS) do
+  if wanted ~= "function" and name ~= "keep" then COUNTING[name] = wanted end
+end
 
 -- --- taking --------------------------------------------------------------------------------------
 -- Each takes what is there for at most a slice, and returns true if there may be more, nil if there
@@ -201,10 +205,10 @@ local function list_of(name, value, what, good)
   local list = type(value) == "table" and not getmetatable(value) and value or { value }
   for _, one in ipairs(list) do
     if not good(one) then
-      error(("%s: %s or a list of them expected, got %s"):format(name, what, type(one)), 3)
+      check.fail(("%s: %s or a list of them expected, got %s"):format(name, what, type(one)))
     end
   end
-  if #list == 0 then error(name .. ": the list is empty", 3) end
+  if #list == 0 then check.fail(name .. ": the list is empty") end
   return list
 end
 
@@ -231,13 +235,12 @@ end
 
 -- Makes a sniffer of `options` that ends after `timeout` seconds, and hands it to `use`.
 local function open(options, use, timeout, counting)
-  options = check.options(options)
+  local fields = counting and COUNTING or FIELDS
+  options = check.options(options, fields)
   for name, value in pairs(options) do
-    local wanted = FIELDS[name]
-    if not wanted or (counting and (wanted == "function" or name == "keep")) then
-      error(("unknown option '%s'"):format(core.escape(tostring(name))), 2)
-    elseif wanted ~= "" and type(value) ~= wanted then
-      error(("%s: a %s expected, got %s"):format(name, wanted, type(value)), 2)
+    local wanted = fields[name]
+    if wanted ~= "" and type(value) ~= wanted then
+      check.fail(("%s: a %s expected, got %s"):format(name, wanted, type(value)))
     end
   end
   local self = {
@@ -254,13 +257,13 @@ local function open(options, use, timeout, counting)
   if options.link then
     for _, name in ipairs { "iface", "filter", "snaplen", "buffer", "promiscuous", "immediate" } do
       if options[name] ~= nil then
-        error(name .. ": it is for a capture on an interface, and does not go with `link`", 2)
+        check.fail(name .. ": it is for a capture on an interface, and does not go with `link`")
       end
     end
     for i, link in ipairs(list_of("link", options.link, "a link", is_link)) do
       self.links[i] = link
       for j = 1, i - 1 do
-        if self.links[j] == link then error("link: one is in the list twice", 2) end
+        if self.links[j] == link then check.fail "link: one is in the list twice" end
       end
     end
   else
@@ -283,6 +286,17 @@ local function check_open(self)
   if self.report then error("attempt to use a closed sniffer", 3) end
 end
 
+-- The next packet of a link that is wanted; nil if there may be one behind those that were looked
+-- at, false (and an error, if the link is gone) if there are no more now.
+local function look(self, link)
+  for _ = 1, LOOK do
+    local packet, err = link:raw_packet()
+    if not packet then return false, err end
+    if not self.where or self.where(packet) then return packet end
+  end
+  return nil
+end
+
 --- The next packet that is wanted, its time and its direction; waits at most `timeout` seconds (1).
 -- Of the functions only `where` is asked, and count and timeout do not matter.
 function sniffer:recv(timeout)
@@ -291,19 +305,25 @@ function sniffer:recv(timeout)
   if self.task then error("recv: a started sniffer takes its packets itself", 2) end
   local deadline = core.now() + timeout
   while true do
+    local busy = false
     for _ = 1, #self.links do
       self.turn = self.turn % #self.links + 1
-      local link, packet, err = self.links[self.turn]
-      repeat
-        packet, err = link:raw_packet()
-      until not packet or not self.where or self.where(packet)
+      local packet, err = look(self, self.links[self.turn])
       if packet then
         self.matched = self.matched + 1
         return packet, packet.time, packet.direction
       end
       if err then return nil, err end
+      busy = busy or packet == nil
     end
-    if not task.wait(self.sources, deadline, "a packet") then
+    local now = core.now()
+    local goes_on = now < deadline + SLICE
+    if not busy then
+      goes_on = task.wait(self.sources, deadline, "a packet")
+    elseif goes_on then
+      task.wait(nil, now) -- the others' turn
+    end
+    if not goes_on then
       return nil, core.error {
         code = "ETIMEDOUT", message = ("no packet within %g s"):format(timeout),
       }

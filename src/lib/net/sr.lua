@@ -14,9 +14,10 @@
 --
 --     sr   -> answered: a list of { sent =, answer =, rtt = seconds since it was last sent },
 --             unanswered: a list of packets, others: what came and answered nothing, with it what
---             came twice, and a report { sent =, seconds =, drops =, lost =, errors = { { packet =,
---             error = }, … } }: sendings, frames that the kernel dropped, others that did not fit
---             into 64 MiB, and packets that could not be sent, which count as unanswered
+--             came twice, and a report { sent =, seconds =, dropped =, lost =,
+--             errors = { { packet =, error = }, … } }: sendings, frames that the kernel dropped,
+--             others that did not fit into 64 MiB, and packets that could not be sent, which count
+--             as unanswered
 --     sr1  -> the first answer, rtt, others | nil, error (ETIMEDOUT), others
 --
 -- Options: timeout (seconds after the last packet, 2), retry (rounds of sending again what has no
@@ -33,7 +34,8 @@ local task = require "tcplua.task"
 local sr = {}
 
 local TIMEOUT <const> = 2
-local SLICE <const> = 32             -- packets between two looks at what came
+local SLICE <const> = 32             -- packets sent between two looks at what came
+local TURN <const> = 256             -- packets taken before others have their turn
 local NEIGHBOUR_TIME <const> = 0.05  -- for the first to find the next hop: few can wait for that
 local FULL_TIME <const> = 0.005       -- between two tries where there was no room to send
 local OTHERS_MAX <const> = 64 << 20  -- bytes
@@ -76,9 +78,9 @@ local function collect(self, what)
       fixed = true }
   elseif is_packet(what) then
     self.entries[#self.entries + 1] = { sent = what:copy() }
-  elseif type(what) == "userdata" and what.packets then
+  elseif core.is_set(what) then
     if what:count() == math.huge and self.count == math.huge then
-      error("an endless set needs a count", 0)
+      check.fail "an endless set needs a count"
     end
     for packet in what:packets(self.count < math.huge and self.count or nil) do
       if #self.entries >= self.count then break end
@@ -87,7 +89,7 @@ local function collect(self, what)
   elseif type(what) == "table" then
     for _, one in ipairs(what) do collect(self, one) end
   else
-    error("packets expected, got " .. type(what), 0)
+    check.fail("packets expected, got " .. type(what))
   end
 end
 
@@ -261,7 +263,7 @@ local function filter_of(entries)
     else
       if not ip.src or is_zero(ip.src) then open = true else hosts[ip.src] = true end
       if ip.dst and is_group(ip.dst) then hosts[ip.dst] = true end
-      if packet.ip6 then hosts["ff02::1"] = packet.icmp6 and true end
+      if packet.ip6 and packet.icmp6 then hosts["ff02::1"] = true end
       words[packet.ip and "icmp" or "icmp6"] = true
       local transport = packet.tcp and "tcp" or packet.udp and "udp"
       if transport then
@@ -358,25 +360,36 @@ function run:take(packet)
   return true
 end
 
-function run:drain()
-  while true do
-    local packet, err = self.input:raw_packet()
-    if not packet then return err end
+-- Takes what came until `deadline`, at most a turn of it. Returns true if there may be more, false
+-- if what is there came later, nil if there is nothing, and an error if the link is gone.
+function run:drain(deadline)
+  local last = core.wall() + deadline - core.now()
+  for _ = 1, TURN do
+    local packet, err = self.input:raw_packet(last)
+    if not packet then return packet, err end
     if packet.direction ~= "out" then offer(self.runs, packet) end
   end
+  return true
 end
 
 function run:done()
   return self.left <= 0 and not self.multi or self.first and self.answered[1] ~= nil
 end
 
--- Receives until `deadline`, or until there is nothing left to wait for.
+-- Receives until `deadline`, or until there is nothing left to wait for; packets may come faster
+-- than they are taken. Returns an error, if there is one.
 function run:receive(deadline)
+  local waits = true
   while true do
-    local err = self:drain()
-    if err then return err end
-    if self:done() then return nil end
-    if not task.wait(self.input, deadline, "answers") then return self:drain() end
+    local more, err = self:drain(deadline)
+    if err or self:done() then return err end
+    if more then
+      task.wait(nil, core.now()) -- the others' turn
+    elseif more == nil and waits then
+      waits = task.wait(self.input, deadline, "answers")
+    else
+      return nil
+    end
   end
 end
 
@@ -479,30 +492,30 @@ run.__close = run.close
 -- Sends and receives; returns the run, closed, or nil and an error.
 local function exchange(what, options, frames, first)
   if frames and type(options) == "string" then options = { iface = options } end
-  options = check.options(options)
-  for name in pairs(options) do
-    if not OPTIONS[name] then error(("there is no option '%s'"):format(name), 3) end
-  end
+  options = check.options(options, OPTIONS)
   local timeout = check.seconds("timeout", options.timeout, TIMEOUT)
-  if timeout == math.huge then error("timeout: a finite number of seconds expected", 3) end
+  if timeout == math.huge then check.fail "timeout: a finite number of seconds expected" end
   local rate = check.seconds("rate", options.rate)
-  if rate and rate <= 0 then error("rate: a number of packets a second expected", 3) end
+  if rate and rate <= 0 then check.fail "rate: a number of packets a second expected" end
   local link = options.link
+  if link ~= nil and getmetatable(link) ~= core.link_class then
+    check.fail("link: a link expected, got " .. type(link))
+  end
   if link and (link:medium() == "eth") ~= frames then
-    error(frames and "this link has no frames: use sr" or "this link has frames: use srp", 3)
+    check.fail(frames and "link: it has no frames: use sr" or "link: it has frames: use srp")
   end
   local self <close> = setmetatable({
     frames = frames, first = first, timeout = timeout, rate = rate, link = link,
     patience = timeout, multi = options.multi, iface = options.iface, filter = options.filter,
-    retry = options.retry == 0 and 0 or check.count("retry", options.retry, 0),
+    retry = check.count("retry", options.retry, 0, 0),
     count = check.count("count", options.count, math.huge),
     entries = {}, holds = {}, ways = {}, ifaces = {}, waiting = answer.index(),
     id = math.random(0, 0xfffe), answered = {}, others = {}, kept = 0,
-    report = { sent = 0, lost = 0, drops = 0, errors = {} },
+    report = { sent = 0, lost = 0, dropped = 0, errors = {} },
   }, run)
   local good, err = self:collect_all(what)
   if good and #self.entries > 0 then good, err = self:prepare() end
-  if not good and not core.is_error(err) then error(err, 3) end -- the caller's mistake
+  if not good and not core.is_error(err) then error(err, 0) end -- the caller's mistake
   if not good then return nil, err end
   local begin = core.now()
   for _ = 0, self.retry do
@@ -513,10 +526,10 @@ local function exchange(what, options, frames, first)
   self.report.seconds = core.now() - begin
   core.work() -- what our own links have seen of it, for -v
   if self.owned then
-    self.report.drops = self.owned:drops()
-    if self.report.drops > 0 then
+    self.report.dropped = self.owned:drops()
+    if self.report.dropped > 0 then
       io.stderr:write(("tcplua: the kernel dropped %d frames, answers perhaps\n"):format(
-        self.report.drops))
+        self.report.dropped))
     end
   end
   return self
