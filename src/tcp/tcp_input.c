@@ -492,6 +492,8 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
             if (!input_ack(tcp, s, now))
                 return;
             note_timestamp(tcp, s, now);
+            if (edge && tcb_is_receiving(tcp)) /* MUST-66: URG counts as well */
+                note_urgent(tcp, s);
         }
         note_twice(tcp, s->seq, s->seq + (uint32_t)s->length);
         if (tcp->state != TCPS_CLOSED)
