@@ -38,7 +38,7 @@
 --     max_rto = 120         seconds (6298 2.5)
 --     user_timeout = 180    seconds without an answer until it fails (9293 3.8.3)
 --     time_wait = 240       seconds, 2 MSL (9293 3.4.2); no program waits for it at its end
---     keepalive             seconds of silence until the first probe, else none (9293 3.8.4)
+--     keepalive = false     seconds of silence before the first probe; true: 7200 (9293 3.8.4)
 --     keepalive_interval = 75, keepalive_probes = 9     between probes; how many go unanswered
 --     ttl = 64, tos = 0     of every segment
 --

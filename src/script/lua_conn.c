@@ -47,6 +47,17 @@ static struct conn *push_closed(lua_State *L)
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
 #define DELAYED_ACK 0.04 /* seconds */
 
+/* keepalive = true leaves the time to RFC 9293: two hours (MUST-28). */
+static int64_t read_keepalive(lua_State *L, int index)
+{
+    bool chosen = lua_getfield(L, index, "keepalive") != LUA_TBOOLEAN;
+    bool on = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (chosen)
+        return to_ns(field_number(L, index, "keepalive", 0));
+    return on ? 7200 * NS_PER_S : 0;
+}
+
 /* Options that connect and listen share; seconds become nanoseconds. */
 static bool read_options(lua_State *L, int index, struct endpoint_options *options,
                          struct error *err)
@@ -79,7 +90,7 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         .initial_rto = to_ns(field_number(L, index, "initial_rto", 0)),
         .min_rto = to_ns(field_number(L, index, "min_rto", 0)),
         .max_rto = to_ns(field_number(L, index, "max_rto", 0)),
-        .keepalive = to_ns(field_number(L, index, "keepalive", 0)),
+        .keepalive = read_keepalive(L, index),
         .keepalive_interval = to_ns(field_number(L, index, "keepalive_interval", 0)),
         .keepalive_probes = (uint32_t)keepalive_probes,
         .delayed_ack = to_ns(field_number(L, index, "delayed_ack", DELAYED_ACK)),

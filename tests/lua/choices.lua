@@ -138,6 +138,18 @@ t.test("with keepalive a peer that is gone is noticed; without it never", functi
   t.within(task.now() - began, 24.9, 25.2, "seconds") -- 10 + 3 * 5
 end)
 
+-- MUST-24, MUST-28
+t.test("keepalive = true means two hours, false none", function()
+  for choice, probes in pairs { [true] = 1, [false] = 0 } do
+    local client = pair({ keepalive = choice })()
+    task.sleep(7199)
+    local before = client:info().segs_out
+    task.sleep(2)
+    t.equal(client:info().segs_out - before, probes, "probes")
+    t.fresh()
+  end
+end)
+
 t.test("RFC 9293 MAY-2: the same ports again while the server is in TIME-WAIT", function()
   for _, timestamps in ipairs { true, false } do
     local open = pair({ timestamps = timestamps, time_wait = 0.001 })
