@@ -421,6 +421,64 @@ static void f6_to_f10_ip6_extensions(void **state)
     }
 }
 
+/* MUST-2: every sum there is, that of zero too. */
+static void every_sum_is_right(void **state)
+{
+    (void)state;
+    for (int ip6 = 0; ip6 < 2; ip6++) {
+        unsigned zero = 0;
+        for (unsigned value = 0; value < 65536; value++) {
+            uint8_t payload[2], bytes[SEGMENT_HEADERS + 2];
+            struct segment s = sample(ip6), back;
+            put16(payload, value);
+            s.payload = payload;
+            s.length = 2;
+            size_t length = segment_write(&s, bytes, sizeof bytes);
+            assert_int_equal(segment_read(&back, bytes, length, false), SEGMENT_OK);
+            assert_false(back.checksum_partial);
+            zero += get16(bytes + (ip6 ? 40 : 20) + 16) == 0;
+        }
+        assert_int_equal(zero, 1); /* unlike UDP's it is one like the others */
+    }
+}
+
+/* MUST-68, MUST-69: whatever is written, a walk by the lengths ends at its end or at zeros. */
+static void written_options_have_lengths_and_end_in_zeros(void **state)
+{
+    (void)state;
+    for (unsigned choice = 0; choice < 16 * 5; choice++) {
+        struct segment s = sample(false);
+        uint8_t bytes[SEGMENT_HEADERS + 5];
+        s.options.has_mss = choice & 1;
+        s.options.has_wscale = choice & 2;
+        s.options.sack_permitted = choice & 4;
+        s.options.has_timestamp = choice & 8;
+        s.options.sacks = (uint8_t)(choice >> 4);
+        segment_write(&s, bytes, sizeof bytes);
+        const uint8_t *at = bytes + 40, *end = bytes + 20 + (bytes[32] >> 4) * 4;
+        unsigned found = 0;
+        while (at < end && *at != 0) {
+            if (*at == 1) {
+                at++;
+                continue;
+            }
+            static const uint8_t lengths[] = {[2] = 4, [3] = 3, [4] = 2, [8] = 10};
+            assert_true(end - at >= 2);
+            if (*at == 5)
+                assert_true(at[1] > 2 && (at[1] - 2) % 8 == 0);
+            else
+                assert_int_equal(at[1], lengths[*at]);
+            found |= 1U << *at;
+            at += at[1];
+        }
+        assert_true(at <= end);
+        for (; at < end; at++)
+            assert_int_equal(*at, 0);
+        assert_int_equal(found & 1U << 2, choice & 1 ? 1U << 2 : 0);
+        assert_int_equal(found & 1U << 8, choice & 8 ? 1U << 8 : 0);
+    }
+}
+
 /* Row E7. */
 static void e7_data_offset(void **state)
 {
@@ -598,6 +656,38 @@ static void e10_e11_e14_option_rules(void **state)
     assert_int_equal(s.options.sack[0].right, 2);
 }
 
+/* MUST-4, MUST-6, MUST-64: any number of NOPs before each option, and what nobody knows (TCP-MD5
+ * and TCP-AO among it) between them. */
+static void options_begin_anywhere(void **state)
+{
+    (void)state;
+    static const uint8_t unknown[][6] = {{253, 4, 9, 9}, {19, 4, 2, 4}, {29, 3, 2}, {255, 2}};
+    for (unsigned nops = 0; nops < 4; nops++)
+        for (size_t k = 0; k < sizeof unknown / sizeof *unknown; k++) {
+            static const uint8_t known[4][10] = {
+                {2, 4, 0x05, 0xb4}, {3, 3, 7}, {4, 2}, {8, 10, 0, 0, 0, 77, 0, 0, 0, 78}};
+            for (size_t i = 0; i < 4; i++) {
+                uint8_t options[40];
+                size_t n = 0;
+                memset(options, 1, nops);
+                n += nops;
+                memcpy(options + n, unknown[k], unknown[k][1]);
+                n += unknown[k][1];
+                memset(options + n, 1, nops);
+                n += nops;
+                memcpy(options + n, known[i], known[i][1]);
+                n += known[i][1];
+                struct segment s;
+                read_with_options(&s, options, n); /* it adds the end of the list */
+                const struct segment_options *o = &s.options;
+                assert_int_equal(o->has_mss ? o->mss : 0, i == 0 ? 1460 : 0);
+                assert_int_equal(o->has_wscale ? o->wscale : 0, i == 1 ? 7 : 0);
+                assert_int_equal(o->sack_permitted, i == 2);
+                assert_int_equal(o->has_timestamp ? o->tsval + o->tsecr : 0, i == 3 ? 155 : 0);
+            }
+        }
+}
+
 /* Row E19: noise, and noise on a good datagram. Nothing to see here but the sanitizers. */
 static void e19_noise(void **state)
 {
@@ -640,11 +730,14 @@ int main(void)
         cmocka_unit_test(f1_f3_ip4_fragments),
         cmocka_unit_test(f11_ip4_options),
         cmocka_unit_test(f6_to_f10_ip6_extensions),
+        cmocka_unit_test(every_sum_is_right),
+        cmocka_unit_test(written_options_have_lengths_and_end_in_zeros),
         cmocka_unit_test(e7_data_offset),
         cmocka_unit_test(e8_checksum_rule),
         cmocka_unit_test(e17_e18_ends),
         cmocka_unit_test(e9_every_option_pair),
         cmocka_unit_test(e10_e11_e14_option_rules),
+        cmocka_unit_test(options_begin_anywhere),
         cmocka_unit_test(e19_noise),
         cmocka_unit_test(test_verdict_names),
     };
