@@ -5,6 +5,25 @@
 #include "stack/demux.h"
 #include "stack/stack.h"
 
+/* Connections from a port do not keep it from listening (RFC 9293 MUST-42), and what guards it for
+ * them does so for a listener. False if there are none, or if it has another owner. */
+static bool join_connections(const struct stack *stack, uint16_t port, struct listener *listener)
+{
+    if (listener_find(stack, port))
+        return false;
+    for (const struct wire *w = stack->wires; w; w = w->next)
+        if (w->port == port)
+            return false;
+    for (size_t i = 0; i < STACK_BUCKETS; i++)
+        for (const struct endpoint *e = stack->buckets[i]; e; e = e->next)
+            if (tcp_flow(e->tcp)->lport == port) {
+                listener->port = port;
+                listener->guard = guard_share(e->guard);
+                return true;
+            }
+    return false;
+}
+
 struct listener *listener_open(struct network *network, const struct endpoint_options *options,
                                uint32_t backlog, struct error *err)
 {
@@ -20,7 +39,8 @@ struct listener *listener_open(struct network *network, const struct endpoint_op
     }
     *listener = (struct listener){
         .source.kind = SOURCE_LISTENER, .stack = stack, .backlog = backlog, .options = *options};
-    if (!stack_claim(stack, options->sport, &listener->port, &listener->guard, err)) {
+    if (!join_connections(stack, options->sport, listener) &&
+        !stack_claim(stack, options->sport, &listener->port, &listener->guard, err)) {
         free(listener);
         return NULL;
     }

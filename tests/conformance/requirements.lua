@@ -61,11 +61,7 @@ return {
     { "MUST-39", "no silly windows: the receiver opens its own in steps" },
     { "MUST-40", "an ACK is delayed by less than half a second" },
     { "MUST-41", "a passive OPEN is a new LISTEN or an error, and nothing to what is there" },
-    {
-      "MUST-42", "LISTEN is possible on a port from which a connection is being opened",
-      deviation = "a port has one owner, as on Linux without SO_REUSEADDR: what keeps the kernel "
-        .. "from answering on it can be held once. Choose another source port",
-    },
+    { "MUST-42", "LISTEN is possible on a port from which a connection is being opened" },
     { "MUST-43", "the caller may name the local address" },
     { "MUST-44", "if not, the routing table does, before the SYN" },
     { "MUST-45", "and it stays that of all segments" },

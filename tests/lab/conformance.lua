@@ -62,6 +62,22 @@ t.test("else the routing table chooses it, once and for all", function()
   server:abort()
 end)
 
+-- MUST-42: on an address of this host, where a port has a guard.
+t.test("a port from which a connection was opened can be listened on", function()
+  local ours = assert(tcp.listen { addr = OURS, port = 8000 })
+  local conn = assert(tcp.connect { src = KERNEL, dst = OURS, port = 8000, sport = 7777 })
+  local server = assert(ours:accept(1))
+  local listener = assert(tcp.listen { addr = KERNEL, port = 7777 })
+  conn:abort() -- the guard stays
+  local other = assert(tcp.connect { src = OURS, dst = KERNEL, port = 7777, timeout = 2 })
+  local accepted = assert(listener:accept(1))
+  assert(other:send "through\n")
+  t.equal(accepted:read_line { timeout = 2 }, "through\n", "line")
+  for _, one in ipairs { other, accepted, server } do one:abort() end
+  listener:close()
+  ours:close()
+end)
+
 -- MUST-46
 t.test("no connection is opened to all or to many, and no segment tries", function()
   local packets = overheard(function()

@@ -170,6 +170,34 @@ t.test("listening again on a port is an error, and nothing to who is there", fun
   t.equal(assert(tcp.listen { addr = CLIENT, port = 9001 }):port(), 9001)
 end)
 
+-- MUST-42: and in any other state.
+t.test("a port from which connections are opened can be listened on", function()
+  local near, far = net.pair()
+  assert(net.attach(near, CLIENT))
+  assert(net.attach(far, "192.0.2.66"))
+  local opening = task.spawn(function()
+    return tcp.connect { src = CLIENT, dst = "192.0.2.66", port = 9, sport = 9000, timeout = 30 }
+  end)
+  local wire = assert(net.open { src = "192.0.2.66", sport = 9 }) -- takes the SYN and is silent
+  assert(wire:recv(1))
+  local listener = assert(tcp.listen { addr = CLIENT, port = 9000 })
+  local err = select(2, tcp.listen { addr = CLIENT, port = 9000 })
+  t.equal(err.code, "EADDRINUSE", "but only once")
+  local theirs = assert(tcp.connect { src = "192.0.2.66", dst = CLIENT, port = 9000 })
+  local ours = assert(listener:accept(1))
+  local syn = assert(wire:recv(2))
+  assert(wire:send(p.ip { src = "192.0.2.66", dst = CLIENT }
+    / p.tcp { sport = 9, dport = 9000, flags = "S.", seq = 7, ack = syn.tcp.seq + 1 }))
+  assert(opening:join())
+  listener:close()
+  local closing = task.spawn(ours.close, ours) -- leaves TIME-WAIT behind
+  assert(theirs:passive_close())
+  closing:join()
+  assert(tcp.listen { addr = CLIENT, port = 9000 }):close()
+  local taken = assert(net.open { src = CLIENT, sport = 9001 })
+  t.equal(select(2, tcp.listen { addr = CLIENT, port = taken:sport() }).code, "EADDRINUSE")
+end)
+
 -- RFC 6864
 t.test("the identification of a datagram that is whole means nothing", function()
   local s = peer.new()
