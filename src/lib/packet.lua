@@ -33,7 +33,8 @@
 --             additional = }     a header and records: tcplua.packet.records says what is in them
 --     packet:records()           the same four lists, read
 --     packet:fragment(mtu [, id])  a list of packets whose outermost IP packet has at most mtu
---                                bytes; id is for IPv6, random if left out
+--                                bytes; id is for IPv6, random if left out. Its source has to be
+--                                named: senders fill in nothing that was cut
 --     p.reassemble(list)         the packets that fragments make, among those that are none, and a
 --                                list of { why, packet, … }: what is not whole, or overlaps, which
 --                                spoils all of it (RFC 5722)

@@ -402,18 +402,18 @@ bool packet_pinned(const struct packet *p, size_t i, const struct field *f)
     return f->role != ROLE_DPORT && (p->layers[i].pins & filled_under(p->layers[i].proto, f)) != 0;
 }
 
-const struct field *packet_open_source(const struct packet *p, const struct field **dst)
+const struct field *packet_open_source(const struct packet *p, size_t i, const struct field **dst)
 {
     const struct field *src = NULL;
     *dst = NULL;
-    if (p->count == 0 || (p->layers[0].proto != &proto_ip && p->layers[0].proto != &proto_ip6))
+    if (i >= p->count || (p->layers[i].proto != &proto_ip && p->layers[i].proto != &proto_ip6))
         return NULL;
-    const struct layer *l = &p->layers[0];
-    for (size_t i = 0; i < l->proto->count; i++) {
-        const struct field *f = &l->proto->fields[i];
+    const struct layer *l = &p->layers[i];
+    for (size_t j = 0; j < l->proto->count; j++) {
+        const struct field *f = &l->proto->fields[j];
         if (f->role == ROLE_DST)
             *dst = f;
-        if (f->role == ROLE_SRC && !(l->pins >> i & 1) && packet_has(p, 0, f))
+        if (f->role == ROLE_SRC && !(l->pins >> j & 1) && packet_has(p, i, f))
             src = f;
     }
     return src;

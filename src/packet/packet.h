@@ -142,9 +142,10 @@ const uint8_t *packet_bytes(const struct packet *packet, size_t i, const struct 
                             size_t *length);
 
 bool packet_pinned(const struct packet *packet, size_t i, const struct field *f);
-/* The source address of an outermost IP header, if nobody has set it and it was not parsed: whoever
- * sends the packet may fill it in. `*dst` is where it goes to. Else NULL. */
-const struct field *packet_open_source(const struct packet *packet, const struct field **dst);
+/* The source address of layer `i`, an IP header, if nobody has set it and it was not parsed:
+ * whoever sends the packet may fill it in. `*dst` is where it goes to. Else NULL. */
+const struct field *packet_open_source(const struct packet *packet, size_t i,
+                                       const struct field **dst);
 
 void packet_unpin(struct packet *packet, size_t i, const struct field *f);
 

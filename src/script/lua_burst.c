@@ -29,7 +29,7 @@ struct bursting {
 static bool push_sourced(lua_State *L, const struct packet *packet, struct packet **copy,
                          struct error *err)
 {
-    const struct field *dst_field, *src_field = packet_open_source(packet, &dst_field);
+    const struct field *dst_field, *src_field = packet_open_source(packet, 0, &dst_field);
     struct addr src, dst;
     *copy = NULL;
     if (!src_field || !dst_field || !packet_has(packet, 0, dst_field))
@@ -66,6 +66,17 @@ static const uint8_t *push_bytes(lua_State *L, int index, bool sourced, size_t *
         lua_pushvalue(L, index);
     *length = packet->size;
     return packet->bytes ? packet->bytes : (const uint8_t *)"";
+}
+
+/* sourceless(packet, n) -> whether the source of layer `n` was left out, for senders to fill in */
+static int core_sourceless(lua_State *L)
+{
+    const struct field *dst;
+    lua_Integer n = luaL_checkinteger(L, 2);
+    const struct packet *packet = check_class(L, 1, CLASS_PACKET);
+    luaL_argcheck(L, n >= 1, 2, "the number of a layer expected");
+    lua_pushboolean(L, packet_open_source(packet, (size_t)n - 1, &dst) != NULL);
+    return 1;
 }
 
 /* is_set(value) -> boolean */
@@ -254,6 +265,7 @@ void open_burst(lua_State *L)
     };
     static const luaL_Reg functions[] = {
         {"is_set", core_is_set},
+        {"sourceless", core_sourceless},
         {"send", core_send},
         {"burst", core_burst},
         {NULL, NULL},

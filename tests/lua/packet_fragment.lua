@@ -168,4 +168,17 @@ t.test("what cannot be fragmented is refused", function()
   t.equal(#packet:fragment(1500), 1)
 end)
 
+t.test("a source that a sender would fill in has to be named before", function()
+  local big = p.udp { dport = 9 } / data(200)
+  for _, packet in ipairs { p.ip { dst = DST } / big, p.ip6 { dst = DST6 } / big,
+      p.eth() / p.ip { dst = DST } / big } do
+    local ok, err = pcall(packet.fragment, packet, 100)
+    t.equal(ok, false)
+    t.contains(tostring(err), ".src before the packet is cut")
+    t.equal(#packet:fragment(1500)[1], #packet, "fits")
+  end
+  one((p.ip { src = "0.0.0.0", dst = DST, id = 1 } / big):fragment(100),
+    (p.ip { src = "0.0.0.0", dst = DST, id = 1 } / big):bytes())
+end)
+
 t.done()

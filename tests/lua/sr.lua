@@ -44,6 +44,15 @@ t.test("an answer with its time on the way", function()
   t.within(core.now(), 1.4, 1.6, "now: no longer than it takes")
 end)
 
+t.test("what was cut into fragments is sent as it is", function()
+  local near, far = net.pair { mtu = 1500 }
+  local whole = p.ip { src = A, dst = B, id = 5 } / p.icmp() / ("x"):rep(200)
+  net.sr(whole:fragment(100), { link = near, timeout = 0.125 })
+  local list = {}
+  for n = 1, 3 do list[n] = assert(far:recv()) end
+  t.equal(p.reassemble(list)[1]:bytes(), whole:bytes())
+end)
+
 t.test("silence ends after the time-out, and says to what", function()
   local near <close> = net.pair()
   local begin = core.now()

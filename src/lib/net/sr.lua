@@ -8,9 +8,9 @@
 -- sr and sr1 send at layer 3; srp and srp1 send frames, a frame that begins with ARP gets its
 -- Ethernet header. They take a packet, a string, a set, or a list of those; what is sent is a copy.
 -- Where it is zero, its source (addresses, a port that the kernel then leaves alone, the id of an
--- ICMP request or DNS question) is filled in, but in strings. Ports that a packet names are guarded
--- too. All that answers is received from before the first packet leaves, by the interface on the
--- way there (where there are several: by all).
+-- ICMP request or DNS question) is filled in, but in strings and what was cut into fragments. Ports
+-- that a packet names are guarded too. All that answers is received from before the first packet
+-- leaves, by the interface on the way there (where there are several: by all).
 --
 --     sr   -> answered: a list of { sent =, answer =, rtt = seconds since it was last sent },
 --             unanswered: a list of packets, others: what came and answered nothing, with it what
@@ -213,12 +213,19 @@ function run:fill_transport(packet, names, at, ip, way, fixed)
   return true
 end
 
+-- What is in a fragment belongs to a checksum that may be in another one.
+local function is_fragment(packet, ip)
+  local header = ip:name() == "ip" and ip or packet.ip6_frag
+  return header ~= nil and (header.mf == 1 or (header.offset or 0) > 0)
+end
+
 -- Fills in what was left out of one packet.
 function run:fill(entry)
   local packet = entry.sent
   local from, to, at = ends(packet)
   if not to then return true end
   local names, layer = packet:layers(), packet:layer(at)
+  local cut = is_fragment(packet, layer)
   local way, err
   -- Whoever asks everybody who he is has no address yet: DHCP in a frame.
   local nameless = self.frames and is_zero(from) and (to == "255.255.255.255" or is_zero(to))
@@ -235,10 +242,11 @@ function run:fill(entry)
     fill_arp(layer, not entry.fixed and way, not entry.fixed and self.mac)
     return true
   end
-  if way and is_zero(from) and not entry.fixed then layer.src = way.src end
+  local open = is_zero(from) and not entry.fixed and (not cut or core.sourceless(packet, at))
+  if way and open then layer.src = way.src end
   while names[at + 1] and names[at + 1]:find "^ip6_" do at = at + 1 end
   if not names[at + 1] then return true end
-  return self:fill_transport(packet, names, at + 1, layer, way, entry.fixed)
+  return self:fill_transport(packet, names, at + 1, layer, way, entry.fixed or cut)
 end
 
 -- --- what to receive -----------------------------------------------------------------------------

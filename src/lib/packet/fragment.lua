@@ -1,4 +1,5 @@
 --- tcplua.packet.fragment: packets into fragments, and back (RFC 791, RFC 8200, RFC 5722).
+local core = require "tcplua.core"
 local p = require "tcplua.packet.core"
 
 local fragment = {}
@@ -117,7 +118,7 @@ local function fragment6(packet, n, mtu, id)
 end
 
 --- A list of packets whose outermost IP packets have at most `mtu` bytes; `id` is that of IPv6
--- fragments.
+-- fragments. Whoever sends fragments fills in nothing: a checksum over all of them is in one.
 function fragment.cut(packet, mtu, id)
   if math.type(mtu) ~= "integer" or mtu < 1 then
     error("fragment: mtu is a whole number from 1, not " .. tostring(mtu), 3)
@@ -126,7 +127,13 @@ function fragment.cut(packet, mtu, id)
   local bytes = packet:bytes() -- all that is computed is in place
   local n, ip = ip_layer(packet)
   if not n then error("fragment: the packet has no IP layer", 3) end
-  if #ip:raw() + #ip.payload <= mtu then return { p.parse(bytes, packet:layers()[1]) } end
+  local fits = #ip:raw() + #ip.payload <= mtu
+  if core.sourceless(packet, n) then
+    if fits then return { packet } end
+    error(("fragment: name %s.src before the packet is cut, or what is computed with it is wrong"):
+      format(ip:name()), 3)
+  end
+  if fits then return { p.parse(bytes, packet:layers()[1]) } end
   if ip:name() == "ip" then return fragment4(packet, n, ip, mtu) end
   return fragment6(packet, n, mtu, id or math.random(0, 0xffffffff))
 end
