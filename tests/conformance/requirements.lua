@@ -4,7 +4,7 @@
 --   deviation   we do it in another way, and why
 --   absent      it does not apply to us
 --   open        it is not there yet
--- `note` adds a word to one that applies.
+-- `but` says where one that applies, and has its test, is not all as the RFC has it.
 
 return {
   {
@@ -13,7 +13,7 @@ return {
     { "MUST-2", "every segment sent has a right checksum" },
     {
       "MUST-3", "a segment with a wrong checksum is not taken",
-      note = "the unfinished sum that a local sender with checksum offload leaves is taken and "
+      but = "the unfinished sum that a local sender with checksum offload leaves is taken and "
         .. "counted: behind a veth or loopback there is no other",
     },
     { "MUST-4", "end of list, no-operation and MSS are understood" },
@@ -27,8 +27,7 @@ return {
     { "MUST-12", "the application is told that the peer has aborted" },
     {
       "MUST-13", "TIME-WAIT lasts 2 MSL",
-      note = "240 s, or `time_wait`; but a program that ends does not wait for it: nothing of it "
-        .. "is left that could",
+      but = "a program that ends does not wait for it: nothing of it is left that could",
     },
     { "MUST-14", "the MSS option is sent and understood" },
     { "MUST-15", "without one the peer takes 536 bytes over IPv4, 1220 over IPv6" },
@@ -38,7 +37,7 @@ return {
     { "MUST-19", "slow start, congestion avoidance, exponential backoff" },
     {
       "MUST-20", "thresholds R1 and R2 for retransmissions; at R2 the connection is closed",
-      note = "nobody is advised at R1: the next hop is asked for again every minute in any case",
+      but = "nobody is advised at R1: the next hop is asked for again every minute in any case",
     },
     { "MUST-21", "the application can set R2" },
     { "MUST-22", "SYNs are retransmitted by the same rules" },
@@ -49,7 +48,7 @@ return {
     { "MUST-27", "the time without anything can be chosen" },
     { "MUST-28", "and is two hours at least if it is not" },
     { "MUST-29", "one probe without an answer proves nothing" },
-    { "MUST-30", "urgent data is supported", note = "it stays in line, as RFC 6093 advises" },
+    { "MUST-30", "urgent data is supported", but = "it stays in line, as RFC 6093 advises" },
     { "MUST-31", "urgent data may have any length" },
     { "MUST-32", "the application is told of it when its end is known, come or not" },
     { "MUST-33", "and can ask how much of it there is to read" },
@@ -137,7 +136,7 @@ return {
     { "SM-4", "data and FIN on a SYN are not lost" },
     {
       "SM-5", "the four rows of the table of acceptability",
-      note = "a bare ACK at the right edge is taken as well, as by BSD and Linux",
+      but = "a bare ACK at the right edge is taken as well, as by BSD and Linux",
     },
     { "SM-6", "what is not acceptable draws an ACK, ten a second; a RST draws nothing" },
     { "SM-7", "a RST counts at RCV.NXT alone; elsewhere in the window it is challenged" },
@@ -168,7 +167,7 @@ return {
     { "RFC 7323 2.4", "rounding takes nothing back that was offered" },
     {
       "RFC 7323 3.2", "once agreed upon, a timestamp is in every segment",
-      note = "one that comes without is taken, as by Linux: somebody on the way has removed it",
+      but = "one that comes without is taken, as by Linux: somebody on the way has removed it",
     },
     { "RFC 7323 4", "an echo measures the round trip, of retransmissions too" },
     { "RFC 7323 4.3", "echoed is the segment that moved the left edge" },
@@ -228,7 +227,7 @@ return {
     { "RFC 6191", "a later timestamp may follow TIME-WAIT" },
     {
       "RFC 1191", "an ICMP error shrinks the segments of a path",
-      note = "to no less than a datagram of 552 bytes",
+      but = "to no less than a datagram of 552 bytes",
     },
     { "RFC 8201", "and over IPv6 to no less than one of 1280" },
     { "RFC 5927", "an ICMP error counts if it quotes something on its way" },
