@@ -1,0 +1,209 @@
+/* kernel_end: an application on kernel sockets that does what it is told, for tests that compare
+ * the kernel's TCP with ours. kernel_end ADDRESS PORT listens there and says so; each connection to
+ * it is served by a process of its own with one socket under test. A command is a line, its answer
+ * is another:
+ *
+ *     listen              a new listening socket; its port
+ *     accept MS           "yes", or "no" if there is no connection within MS milliseconds
+ *     connect ADDRESS PORT   begins to connect; the local port
+ *     write N             the next N letters of the stream; "yes" or the error
+ *     shutdown            no more data from this side
+ *     state               the state by its number in TCP_INFO, 0 without a socket
+ *     read                what has come, in hexadecimal, and "open", "eof" or "error"
+ *     reset               closes all with a reset; so does the end of the control connection
+ *
+ * It ends when its standard input does. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { NOTHING = -1 };
+
+struct application {
+    struct in_addr address;
+    int listening, connection;
+    unsigned written; /* letters so far */
+};
+
+static _Noreturn void give_up(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static bool address_read(struct sockaddr_in *address, const char *host, const char *port)
+{
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    return inet_pton(AF_INET, host, &address->sin_addr) == 1;
+}
+
+static int port_of(int fd)
+{
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+        give_up("getsockname");
+    return ntohs(address.sin_port);
+}
+
+static int open_socket(int type)
+{
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
+    /* Urgent data stays in line, as RFC 6093 wants it and as ours does. */
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) != 0)
+        give_up("socket");
+    return fd;
+}
+
+static int open_listener(const struct sockaddr_in *address)
+{
+    int fd = open_socket(0);
+    if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 || listen(fd, 128) != 0)
+        give_up("listen");
+    return fd;
+}
+
+static void reset(struct application *a)
+{
+    struct linger now = {.l_onoff = 1};
+    if (a->connection >= 0) {
+        setsockopt(a->connection, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        close(a->connection);
+    }
+    if (a->listening >= 0)
+        close(a->listening);
+    a->connection = a->listening = NOTHING;
+    a->written = 0;
+}
+
+static void do_listen(struct application *a, FILE *out)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = a->address};
+    reset(a);
+    a->listening = open_listener(&any);
+    fprintf(out, "%d\n", port_of(a->listening));
+}
+
+static void do_accept(struct application *a, FILE *out, int patience)
+{
+    struct pollfd ready = {.fd = a->listening, .events = POLLIN};
+    if (a->listening >= 0 && a->connection < 0 && poll(&ready, 1, patience) == 1)
+        a->connection = accept4(a->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fputs(a->connection >= 0 ? "yes\n" : "no\n", out);
+}
+
+static void do_connect(struct application *a, FILE *out, const char *host, const char *port)
+{
+    struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr = a->address}, remote;
+    reset(a);
+    a->connection = open_socket(SOCK_NONBLOCK);
+    if (!address_read(&remote, host, port) ||
+        bind(a->connection, (struct sockaddr *)&local, sizeof local) != 0 ||
+        (connect(a->connection, (struct sockaddr *)&remote, sizeof remote) != 0 &&
+         errno != EINPROGRESS))
+        give_up("connect");
+    fprintf(out, "%d\n", port_of(a->connection));
+}
+
+static void do_write(struct application *a, FILE *out, int count)
+{
+    char letters[256];
+    int length = count < (int)sizeof letters ? count : (int)sizeof letters;
+    for (int i = 0; i < length; i++)
+        letters[i] = (char)('a' + (a->written + (unsigned)i) % 26);
+    ssize_t sent = send(a->connection, letters, (size_t)length, MSG_NOSIGNAL);
+    if (sent > 0)
+        a->written += (unsigned)sent;
+    fprintf(out, "%s\n", sent == length ? "yes" : strerror(errno));
+}
+
+static void do_state(const struct application *a, FILE *out)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    if (a->connection >= 0)
+        getsockopt(a->connection, IPPROTO_TCP, TCP_INFO, &info, &length);
+    fprintf(out, "%d\n", info.tcpi_state);
+}
+
+static void do_read(const struct application *a, FILE *out)
+{
+    unsigned char bytes[4096];
+    ssize_t got;
+    while ((got = recv(a->connection, bytes, sizeof bytes, 0)) > 0)
+        for (ssize_t i = 0; i < got; i++)
+            fprintf(out, "%02x", bytes[i]);
+    fprintf(out, " %s\n", got == 0 ? "eof" : errno == EAGAIN ? "open" : "error");
+}
+
+static void serve(struct application *a, int control)
+{
+    FILE *in = fdopen(control, "r"), *out = fdopen(dup(control), "w");
+    char line[128], word[16], first[64], second[16];
+    if (!in || !out)
+        give_up("fdopen");
+    while (fgets(line, sizeof line, in)) {
+        first[0] = second[0] = '\0';
+        if (sscanf(line, "%15s %63s %15s", word, first, second) < 1)
+            break;
+        if (strcmp(word, "listen") == 0)
+            do_listen(a, out);
+        else if (strcmp(word, "accept") == 0)
+            do_accept(a, out, atoi(first));
+        else if (strcmp(word, "connect") == 0)
+            do_connect(a, out, first, second);
+        else if (strcmp(word, "write") == 0)
+            do_write(a, out, atoi(first));
+        else if (strcmp(word, "shutdown") == 0)
+            fprintf(out, "%d\n", shutdown(a->connection, SHUT_WR));
+        else if (strcmp(word, "state") == 0)
+            do_state(a, out);
+        else if (strcmp(word, "read") == 0)
+            do_read(a, out);
+        else {
+            reset(a);
+            fputs("yes\n", out);
+        }
+        fflush(out);
+    }
+    reset(a);
+}
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_in address;
+    if (argc != 3 || !address_read(&address, argv[1], argv[2])) {
+        fputs("usage: kernel_end ADDRESS PORT\n", stderr);
+        return 2;
+    }
+    signal(SIGCHLD, SIG_IGN);
+    struct application application = {address.sin_addr, NOTHING, NOTHING, 0};
+    struct pollfd ready[2] = {{.fd = open_listener(&address), .events = POLLIN},
+                              {.fd = STDIN_FILENO, .events = POLLIN}};
+    puts("listening");
+    fflush(stdout);
+    while (poll(ready, 2, -1) > 0 && !ready[1].revents) {
+        int control = accept(ready[0].fd, NULL, NULL);
+        if (control < 0 || fork() != 0) {
+            close(control);
+            continue;
+        }
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(ready[0].fd);
+        serve(&application, control);
+        return 0;
+    }
+    return 0;
+}
