@@ -561,6 +561,7 @@ local function setting(name, value)
 end
 
 local function prepare()
+  if not net.interface "srv0" then skip("no namespace to be had here") end
   setting("tcp_invalid_ratelimit", 0)
   setting("tcp_early_retrans", 0) -- no tail loss probe
   if not os.execute("ip route change 192.0.2.0/24 dev srv0 src 192.0.2.2 rto_min 5s") then

@@ -176,12 +176,14 @@ return {
     end,
   },
   {
-    what = "a SYN that asks for ECN",
-    case = "listen full SEW last nxt ts 0",
-    ours = "is answered without", linux = "is answered with ECE",
-    clause = "RFC 3168 6.1.1: a host may",
-    mend = function(case, linux)
-      if has(case, "S") and has(case, "E") then each(linux, ": S%.E ", ": S. ") end
+    what = "a SYN that asks for ECN in a simultaneous open",
+    case = "syn-sent plain SEW edge nxt ts 0",
+    ours = "is answered with ECE, as in LISTEN", linux = "is answered without",
+    clause = "RFC 3168 6.1.1: a host may answer with an ECN-setup SYN-ACK, or not",
+    mend = function(case, _, ours)
+      if case.state == "syn-sent" and has(case, "S") and has(case, "E") then
+        each(ours, "^answer: S%.E ", "answer: S. ")
+      end
     end,
   },
   {
