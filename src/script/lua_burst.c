@@ -13,6 +13,7 @@
 #include "stack/stack.h"
 
 #define BURST "tcplua.burst"
+#define TRIES 256 /* to find a destination with a route: each asks the kernel */
 
 /* User value 1 is a list of what must live as long: sets, and copies of them. */
 struct bursting {
@@ -153,6 +154,25 @@ static void keep(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* [-0, +(0|1), v] The same for the set at 2: the source is that on the way to the first of its
+ * destinations to which there is one, within reason. The others are refused one by one. */
+static bool push_sourced_set(lua_State *L, struct packet **copy, struct error *err)
+{
+    struct error why;
+    struct set_cursor cursor;
+    if (push_sourced(L, set_template(L, 2), copy, err))
+        return true;
+    struct packet *packet = push_copy(L, set_template(L, 2));
+    start_set(L, 2, &cursor);
+    for (int i = 0; i < TRIES && set_next(&cursor, packet->bytes); i++)
+        if (push_sourced(L, packet, copy, &why)) {
+            lua_remove(L, -2);
+            return true;
+        }
+    lua_pop(L, 1);
+    return false;
+}
+
 /* [-0, +0, v] Adds the set at 2. */
 static bool add_set(lua_State *L, const struct bursting *bursting, struct error *err)
 {
@@ -162,7 +182,7 @@ static bool add_set(lua_State *L, const struct bursting *bursting, struct error 
     lua_pushvalue(L, 2);
     keep(L);
     start_set(L, 2, &cursor);
-    if (bursting->datagrams && !push_sourced(L, set_template(L, 2), &copy, err))
+    if (bursting->datagrams && !push_sourced_set(L, &copy, err))
         return false;
     if (copy) {
         keep(L);
@@ -177,23 +197,28 @@ static bool add_set(lua_State *L, const struct bursting *bursting, struct error 
            fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a burst");
 }
 
-/* add(packet | string | set) -> true | nil, error */
+/* add(packet | string | set) -> true | nil, error. Where there is no way to go, it is refused. */
 static int burst_object_add(lua_State *L)
 {
     struct bursting *bursting = check_burst(L);
     struct error err;
+    double count = 1;
+    bool good;
     lua_settop(L, 2);
     if (to_set(L, 2)) {
-        if (!add_set(L, bursting, &err))
-            return push_failure(L, &err);
+        good = add_set(L, bursting, &err);
+        count = set_count(to_set(L, 2));
     } else {
         size_t length;
         const uint8_t *bytes = push_bytes(L, 2, bursting->datagrams, &length, &err);
-        if (!bytes)
-            return push_failure(L, &err);
-        if (!burst_add(bursting->burst, bytes, length))
+        good = bytes != NULL;
+        if (good && !burst_add(bursting->burst, bytes, length))
             return luaL_error(L, "out of memory for a burst");
     }
+    if (!good && err.kind != ERROR_NETWORK)
+        return push_failure(L, &err);
+    if (!good)
+        burst_refuse(bursting->burst, count < 0x1p53 ? (uint64_t)count : 1, &err);
     lua_pushboolean(L, 1);
     return 1;
 }

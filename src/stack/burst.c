@@ -158,10 +158,16 @@ void burst_free(struct burst *b)
 /* --- what goes wrong ----------------------------------------------------------------------------
  */
 
+void burst_refuse(struct burst *b, uint64_t count, const struct error *why)
+{
+    if (b->report.refused == 0)
+        b->report.first = *why;
+    b->report.refused += count;
+}
+
 static void refuse(struct burst *b, const struct error *why)
 {
-    if (b->report.refused++ == 0)
-        b->report.first = *why;
+    burst_refuse(b, 1, why);
 }
 
 /* Whether nothing will go any more, whatever the packet. */

@@ -51,6 +51,9 @@ struct burst *burst_new(struct network *network, const struct burst_options *opt
 bool burst_add(struct burst *burst, const uint8_t *bytes, size_t length);
 bool burst_add_set(struct burst *burst, const struct set *set, const struct set_cursor *cursor);
 
+/* Counts packets that the caller could not add as refused. */
+void burst_refuse(struct burst *burst, uint64_t count, const struct error *why);
+
 /* Sends for a few milliseconds, through `link` unless the burst is of datagrams. BURST_MORE: call
  * it again at `*when`. BURST_FAILED: the wire is gone, or there never was one; `err` says why. A
  * packet that alone is refused (too long, no route to it) is counted, and does not end the burst.

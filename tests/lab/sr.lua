@@ -177,6 +177,29 @@ t.test("silence, and no way there", function()
   t.contains(err.message, "porridge")
 end)
 
+t.test("one destination to which there is no route does not stop the others", function()
+  local list = { ping("198.51.100.1"), ping(KERNEL), ping("198.51.100.2") }
+  local answered, unanswered, _, report = assert(net.sr(list, { timeout = 1 }))
+  t.equal(#answered, 1, "answered")
+  t.equal(#unanswered, 2, "unanswered")
+  t.equal(#report.errors, 2, "errors")
+  t.equal(report.errors[2].error.code, "ENETUNREACH", "code")
+  t.equal(report.errors[2].packet.ip.dst, "198.51.100.2", "packet")
+  report = assert(net.send(list))
+  t.equal(report.sent, 1, "sent")
+  t.equal(report.refused, 2, "refused")
+  t.equal(report.why.code, "ENETUNREACH", "why")
+  report = assert(net.send(p.ip { dst = p.list { "198.51.100.1", KERNEL } } / p.icmp()))
+  t.equal(report.sent, 1, "sent of a set")
+  t.equal(report.refused, 1, "refused of a set")
+  for _, what in ipairs { list[1], p.ip { dst = "198.51.100.0/30" } / p.icmp() } do
+    local sent, err, refused = net.send({ what })
+    t.equal(sent, nil, "nothing")
+    t.equal(err.code, "ENETUNREACH", "code")
+    t.equal(refused.refused, core.is_set(what) and 4 or 1, "refused")
+  end
+end)
+
 t.test("destinations by several interfaces in one call", function()
   local answered, unanswered = assert(net.sr({ ping("127.0.0.1"), ping(KERNEL, OURS),
     ping(KERNEL, KERNEL) }, { timeout = 1 }))

@@ -16,8 +16,8 @@
 --             unanswered: a list of packets, others: what came and answered nothing, with it what
 --             came twice, and a report { sent =, seconds =, dropped =, lost =,
 --             errors = { { packet =, error = }, … } }: sendings, frames that the kernel dropped,
---             others that did not fit into 64 MiB, and packets that could not be sent, which count
---             as unanswered
+--             others that did not fit into 64 MiB, and packets that could not be sent (no route,
+--             say), which count as unanswered. nil and an error if that was so with every one
 --     sr1  -> the first answer, rtt, others | nil, error (ETIMEDOUT), others
 --
 -- Options: timeout (seconds after the last packet, 2), retry (rounds of sending again what has no
@@ -138,6 +138,15 @@ local function release(self)
       end
     end
   end
+end
+
+-- Notes that a packet cannot be sent. False where the error is not about it alone.
+function run:fail(entry, err)
+  if err.kind ~= "network" then return false end
+  table.insert(self.report.errors, { packet = entry.sent, error = err })
+  if not entry.failed then self.left = self.left - 1 end
+  entry.failed = true
+  return true
 end
 
 -- --- filling in ----------------------------------------------------------------------------------
@@ -263,6 +272,7 @@ end
 local function filter_of(entries)
   local hosts, ports, words, others, open = {}, { tcp = {}, udp = {} }, {}, {}, false
   for _, entry in ipairs(entries) do
+    if entry.failed then goto continue end
     local packet = entry.sent
     local ip = packet.ip or packet.ip6
     if not ip then
@@ -281,6 +291,7 @@ local function filter_of(entries)
         if number then words[(packet.ip and "ip proto " or "ip6 proto ") .. number] = true end
       end
     end
+    ::continue::
   end
   for name, set in pairs(ports) do
     if next(set) then
@@ -424,10 +435,7 @@ function run:send(entry)
     self.report.sent = self.report.sent + 1
     return nil
   end
-  if err.kind ~= "network" then return err end
-  table.insert(self.report.errors, { packet = entry.sent, error = err })
-  if not entry.failed then self.left = self.left - 1 end
-  entry.failed = true
+  return not self:fail(entry, err) and err or nil
 end
 
 -- One round: everything that has no answer yet, then the time to wait.
@@ -472,8 +480,9 @@ function run:prepare()
       local ip = entry.sent.ip or entry.sent.ip6
       fill_frame(entry.sent.eth, ip and ip.dst, self.mac)
     end
-    if not good then return nil, err end
+    if not good and not self:fail(entry, err) then return nil, err end
   end
+  if self.left == 0 then return nil, self.report.errors[1].error end
   if self.link then
     self.input = self.link
   else
@@ -483,7 +492,9 @@ function run:prepare()
   self.runs = self.link and sharing[self.link] or {}
   if self.link then sharing[self.link] = self.runs end
   table.insert(self.runs, self)
-  for _, entry in ipairs(self.entries) do self.waiting:add(entry) end
+  for _, entry in ipairs(self.entries) do
+    if not entry.failed then self.waiting:add(entry) end
+  end
   return true
 end
 
