@@ -130,6 +130,24 @@ t.test("ARP and neighbour discovery", function()
   t.equal(other.arp.tpa, "192.0.2.88", "to the one that asked")
 end)
 
+t.test("frames to the next hop, whose address was left out", function()
+  local frames = {}
+  for i, dst in ipairs { KERNEL, KERNEL6, "192.0.2.9", "2001:db8::9" } do
+    frames[i] = p.eth() / ping(dst)
+  end
+  local link = assert(net.srp1(p.arp { tpa = KERNEL })).arp
+  local answered, unanswered, _, report = assert(net.srp(frames, { timeout = 0.3 }))
+  t.equal(#answered, 2, "answered")
+  for _, one in ipairs(answered) do
+    t.equal(one.sent.eth.dst, link.sha, "to")
+    t.equal(one.sent.eth.src, link.tha, "from")
+  end
+  t.equal(#unanswered, 2, "unanswered")
+  t.equal(#report.errors, 2, "errors")
+  t.contains(report.errors[1].error.message, "nobody answers for ")
+  t.equal(frames[1].eth.dst, "00:00:00:00:00:00", "what was given stays")
+end)
+
 t.test("ten tasks at once, each its own answers", function()
   local tasks = {}
   for n = 1, 10 do

@@ -8,9 +8,11 @@
 -- sr and sr1 send at layer 3; srp and srp1 send frames, a frame that begins with ARP gets its
 -- Ethernet header. They take a packet, a string, a set, or a list of those; what is sent is a copy.
 -- Where it is zero, its source (addresses, a port that the kernel then leaves alone, the id of an
--- ICMP request or DNS question) is filled in, but in strings and what was cut into fragments. Ports
--- that a packet names are guarded too. All that answers is received from before the first packet
--- leaves, by the interface on the way there (where there are several: by all).
+-- ICMP request or DNS question) is filled in, but in strings and what was cut into fragments. So is
+-- eth.dst in front of IP, by ARP or neighbour discovery where the kernel does not know the next
+-- hop, but with the option link. Ports that a packet names are guarded too. All that answers is
+-- received from before the first packet leaves, by the interface on the way there (where there are
+-- several: by all).
 --
 --     sr   -> answered: a list of { sent =, answer =, rtt = seconds since it was last sent },
 --             unanswered: a list of packets, others: what came and answered nothing, with it what
@@ -37,6 +39,7 @@ local TIMEOUT <const> = 2
 local SLICE <const> = 32             -- packets sent between two looks at what came
 local TURN <const> = 256             -- packets taken before others have their turn
 local NEIGHBOUR_TIME <const> = 0.05  -- for the first to find the next hop: few can wait for that
+local HOP_TIME <const> = 1           -- for next hops to answer, of frames; twice
 local FULL_TIME <const> = 0.005       -- between two tries where there was no room to send
 local OTHERS_MAX <const> = 64 << 20  -- bytes
 local FILTER_WORDS <const> = 16      -- addresses or ports; with more of them the filter takes all
@@ -189,6 +192,73 @@ local function fill_frame(eth, dst, mac)
   if mac and is_zero(eth.src) then eth.src = mac end
   if dst and is_zero(eth.dst) and is_group(dst) then eth.dst = group_mac(dst) end
 end
+
+-- --- the next hop of a frame ---------------------------------------------------------------------
+
+-- A neighbour solicitation's group (RFC 4291 2.7.1).
+local function asked_group(address)
+  local raw = p.ip6 { dst = address }.ip6:raw "dst"
+  return ("ff02::1:ff%02x:%02x%02x"):format(raw:byte(14, 16))
+end
+
+local function question(hop, src, mac)
+  if not hop:find ":" then
+    return p.eth { dst = "ff:ff:ff:ff:ff:ff", src = mac } / p.arp { tpa = hop, spa = src, sha = mac }
+  end
+  local group = asked_group(hop)
+  return p.eth { dst = group_mac(group), src = mac } / p.ip6 { src = src, dst = group, hlim = 255 }
+    / p.icmp6() / p.ns { target = hop, options = { sll = mac } }
+end
+
+-- To whom a frame with this datagram goes on the interface.
+function run:hop(ip)
+  local route = core.route(ip.dst)
+  return route and route.iface == self.iface and route.via or ip.dst
+end
+
+-- Fills in the addresses of next hops where they were left out. What the kernel does not know of
+-- them is asked for, of all at once.
+function run:find_hops()
+  local hops, questions = {}, {}
+  for _, entry in ipairs(self.entries) do
+    local ip = entry.sent.ip or entry.sent.ip6
+    if not (entry.fixed or entry.failed or self.loopback) and ip and ip.dst
+        and is_zero(entry.sent.eth.dst) then
+      local hop = self:hop(ip)
+      if not hops[hop] then
+        local known = core.neighbour(hop, self.iface)
+        hops[hop] = { mac = known and known.state ~= "failed" and known.mac }
+        if not hops[hop].mac then
+          questions[#questions + 1] = question(hop, ip.src, self.mac)
+        end
+      end
+      hops[hop][#hops[hop] + 1] = entry
+    end
+  end
+  if #questions > 0 then
+    local found, err = sr.srp(questions, { iface = self.iface, retry = 1,
+      timeout = math.min(HOP_TIME, self.timeout) })
+    if not found then return nil, err end
+    for _, one in ipairs(found) do
+      local ns = one.sent.ns
+      hops[ns and ns.target or one.sent.arp.tpa].mac =
+        ns and one.answer.na.options.tll or not ns and one.answer.arp.sha or one.answer.eth.src
+    end
+  end
+  for hop, one in pairs(hops) do
+    for _, entry in ipairs(one) do
+      if one.mac then
+        entry.sent.eth.dst = one.mac
+      else
+        self:fail(entry, failure("EHOSTUNREACH", "network",
+          ("nobody answers for %s; name eth.dst to send there all the same"):format(hop)))
+      end
+    end
+  end
+  return true
+end
+
+-- --- what is in a packet -------------------------------------------------------------------------
 
 local function fill_arp(arp, way, mac)
   if mac and is_zero(arp.sha) then arp.sha = mac end
@@ -346,7 +416,8 @@ function run:find_mac()
   end
   local link <close>, err = core.open_link { iface = self.iface }
   if not link then return nil, err end
-  self.mac = link:mac()
+  self.mac, self.iface = link:mac(), link:iface()
+  self.loopback = core.interface(self.iface).loopback
   return true
 end
 
@@ -478,9 +549,14 @@ function run:prepare()
     good, err = self:fill(entry)
     if good and self.frames and not entry.fixed then
       local ip = entry.sent.ip or entry.sent.ip6
-      fill_frame(entry.sent.eth, ip and ip.dst, self.mac)
+      local to = entry.group and "255.255.255.255" or ip and ip.dst
+      fill_frame(entry.sent.eth, to, self.mac)
     end
     if not good and not self:fail(entry, err) then return nil, err end
+  end
+  if self.frames and not self.link then
+    good, err = self:find_hops()
+    if not good then return nil, err end
   end
   if self.left == 0 then return nil, self.report.errors[1].error end
   if self.link then
