@@ -203,7 +203,8 @@ end
 
 local function question(hop, src, mac)
   if not hop:find ":" then
-    return p.eth { dst = "ff:ff:ff:ff:ff:ff", src = mac } / p.arp { tpa = hop, spa = src, sha = mac }
+    return p.eth { dst = "ff:ff:ff:ff:ff:ff", src = mac }
+      / p.arp { tpa = hop, spa = src, sha = mac }
   end
   local group = asked_group(hop)
   return p.eth { dst = group_mac(group), src = mac } / p.ip6 { src = src, dst = group, hlim = 255 }
