@@ -62,13 +62,20 @@ static bool chosen_iface(const char *name, struct iface *iface, struct error *er
     return true;
 }
 
+/* The lab's interface, if there is a lab; to a loopback address no wire leads. */
+static bool lab_iface(const struct network *network, const struct addr *dst, struct iface *iface,
+                      struct error *err)
+{
+    return chosen_iface(dst && addr_is_loopback(dst) ? "" : network->options.lab, iface, err);
+}
+
 /* SRC is nobody's address here: the interface on the way to `dst`, unless there is one already. */
 static bool foreign_iface(struct network *network, const struct addr *src, const struct addr *dst,
                           struct iface *iface, struct error *err)
 {
     char text[ADDR_TEXT];
     struct route route;
-    if (iface->index == 0 && !chosen_iface(network->options.lab, iface, err))
+    if (iface->index == 0 && !lab_iface(network, dst, iface, err))
         return false;
     if (iface->index != 0)
         return true;
@@ -148,7 +155,7 @@ static bool exact_iface(struct network *network, const char *name, const struct 
     bool owned = addr_is_local(src) && !addr_is_zero(src) && !addr_is_loopback(src);
     if (!chosen_iface(name[0] ? name : network->options.iface, iface, err))
         return false;
-    if (iface->index == 0 && !owned && !chosen_iface(network->options.lab, iface, err))
+    if (iface->index == 0 && !owned && !lab_iface(network, dst, iface, err))
         return false;
     return iface->index || (route_get(dst, owned ? src : NULL, 0, &route, err) &&
                             iface_by_index(route.ifindex, iface, err));

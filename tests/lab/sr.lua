@@ -218,6 +218,17 @@ t.test("one destination to which there is no route does not stop the others", fu
   end
 end)
 
+t.test("what the kernel would mend on loopback names its field", function()
+  for src, dst in pairs { ["127.0.0.1"] = "127.0.0.1", ["192.0.2.77"] = "127.0.0.2" } do
+    local packet = p.ip { src = src, dst = dst, checksum = 1 } / p.udp()
+    for _, what in ipairs { packet, { packet, packet } } do
+      local sent, err = net.send(what)
+      t.equal(sent, nil, "sent")
+      t.contains(err.message, src == dst and "ip.checksum" or "but the destination is")
+    end
+  end
+end)
+
 t.test("destinations by several interfaces in one call", function()
   local answered, unanswered = assert(net.sr({ ping("127.0.0.1"), ping(KERNEL, OURS),
     ping(KERNEL, KERNEL) }, { timeout = 1 }))
