@@ -401,4 +401,16 @@ return {
       end
     end,
   },
+  {
+    what = "the first SYN again, with an older timestamp",
+    case = "syn-received full S one nxt old 10 wrap",
+    ours = "is answered with the SYN-ACK", linux = "draws an ACK, by PAWS",
+    clause = "RFC 9293 3.10.7.4: a SYN that comes again; only a SYN-ACK helps its sender",
+    mend = function(case, linux, ours)
+      if case.state ~= "syn-received" or case.options ~= "old" or case.seq ~= "one" then return end
+      local i = find(linux, "^answer: %. ")
+      local _, own = find(ours, "^answer: S%. ")
+      if i and own then linux[i] = own end
+    end,
+  },
 }
