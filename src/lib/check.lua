@@ -36,6 +36,22 @@ function check.count(name, value, default, least)
   return whole
 end
 
+--- The items of a list, which has no holes, for then `#` and ipairs leave some of it out.
+function check.list(name, value)
+  local count = 0
+  for key in pairs(value) do
+    count = count + 1
+    if math.type(key) ~= "integer" or key < 1 then
+      check.fail(("%s: a list expected, and '%s' is no place in one"):format(name,
+        core.escape(tostring(key))))
+    end
+  end
+  for i = 1, count do
+    if value[i] == nil then check.fail(("%s: number %d of the list is nil"):format(name, i)) end
+  end
+  return value
+end
+
 --- A table of options, an empty one where there is none. With `known`, whose keys are the names
 -- there are, another name raises.
 function check.options(value, known)

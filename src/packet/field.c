@@ -135,10 +135,11 @@ bool field_parse(const struct field *f, uint8_t *header, const char *text, struc
 {
     uint8_t *bytes = header + f->bit / 8;
     uint64_t flags;
+    char shown[FIELD_TEXT], letters[FIELD_TEXT];
     const char *wanted = "a number";
     switch (f->kind) {
     case FIELD_FLAGS:
-        wanted = "made of its letters";
+        wanted = "made of";
         if (parse_flags(f, &flags, text)) {
             field_set(f, header, flags);
             return true;
@@ -162,7 +163,10 @@ bool field_parse(const struct field *f, uint8_t *header, const char *text, struc
     default:
         break;
     }
-    char shown[FIELD_TEXT];
+    size_t used = 0;
+    letters[0] = '\0';
+    for (int i = 0; f->kind == FIELD_FLAGS && f->names[i]; i++)
+        used = append(letters, append(letters, used, " "), f->names[i]);
     text_escape(shown, sizeof shown, text, strlen(text));
-    return fail(err, ERROR_USAGE, "EINVAL", "%s '%s' is not %s", f->name, shown, wanted);
+    return fail(err, ERROR_USAGE, "EINVAL", "%s '%s' is not %s%s", f->name, shown, wanted, letters);
 }

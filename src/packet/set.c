@@ -128,13 +128,16 @@ void generator_counter(struct generator *g, struct wide first, int64_t step)
     *g = (struct generator){.kind = GENERATE_COUNTER, .first = first, .step = wide_step(step)};
 }
 
-bool generator_random(struct generator *g, struct wide least, struct wide most, struct error *err)
+bool generator_random(struct generator *g, const struct field *f, struct wide least,
+                      struct wide most, struct error *err)
 {
-    if (wide_less(most, least))
+    struct wide span = wide_subtract(most, least);
+    if (f->kind == FIELD_SEQ)
+        span = wide_and(span, wide_mask(f->width));
+    else if (wide_less(most, least))
         return fail(err, ERROR_USAGE, "EINVAL",
-                    "the greatest of random values is less than the least");
-    *g = (struct generator){
-        .kind = GENERATE_RANDOM, .first = least, .span = wide_subtract(most, least)};
+                    "the greatest of random values for %s is less than the least", f->name);
+    *g = (struct generator){.kind = GENERATE_RANDOM, .first = least, .span = span};
     return true;
 }
 

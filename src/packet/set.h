@@ -66,8 +66,11 @@ bool generator_list(struct generator *g, enum generator_kind list_or_cycle,
 /* first, first + step, …, modulo the field's width. */
 void generator_counter(struct generator *g, struct wide first, int64_t step);
 
-/* Anything from `least` to `most`. Errors: usage, EINVAL if most < least. */
-bool generator_random(struct generator *g, struct wide least, struct wide most, struct error *err);
+/* Anything from `least` to `most`; sequence numbers go round. Errors: usage, EINVAL if most <
+ * least.
+ */
+bool generator_random(struct generator *g, const struct field *f, struct wide least,
+                      struct wide most, struct error *err);
 
 /* A field that moves, and the bytes in which it lies. */
 struct set_row {

@@ -62,9 +62,11 @@ static int wrong_type(lua_State *L, const char *owner, const struct field *f, in
                           "%s.%s of a packet has one value: what changes from packet to packet "
                           "goes into the table that makes the layer, p.%s { %s = ... }",
                           owner, f->name, owner, f->name);
-    return luaL_error(L, "%s.%s takes %s, not %s", owner, f->name, wanted(f),
+    bool several = f->kind != FIELD_BYTES && lua_type(L, index) == LUA_TTABLE;
+    return luaL_error(L, "%s.%s takes %s, not %s%s", owner, f->name, wanted(f),
                       lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL)
-                                                        : luaL_typename(L, index));
+                                                        : luaL_typename(L, index),
+                      several ? ": a packet for each of several values makes p.list {...}" : "");
 }
 
 uint64_t check_value(lua_State *L, const char *owner, const struct field *f, int index)

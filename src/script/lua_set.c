@@ -48,6 +48,7 @@ static int push_generator(lua_State *L, enum generator_kind kind, lua_Integer st
 /* [-0, +1, v] A list of the `count` arguments from the first one. */
 static void push_arguments(lua_State *L, int count)
 {
+    lua_settop(L, count); /* what is missing is nil, not the table */
     lua_createtable(L, count, 0);
     for (int i = 1; i <= count; i++) {
         if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER)
@@ -77,8 +78,11 @@ static int packet_counter(lua_State *L)
 /* random([low, high]), random(prefix) -> generator */
 static int packet_random(lua_State *L)
 {
-    bool prefix = lua_type(L, 1) == LUA_TSTRING && lua_isnoneornil(L, 2);
-    push_arguments(L, lua_isnoneornil(L, 1) && lua_isnoneornil(L, 2) ? 0 : prefix ? 1 : 2);
+    bool one = lua_isnoneornil(L, 2), none = one && lua_isnoneornil(L, 1);
+    bool prefix = one && lua_type(L, 1) == LUA_TSTRING && strchr(lua_tostring(L, 1), '/');
+    luaL_argcheck(L, !one || none || prefix, 2,
+                  "the greatest value expected: random(least, greatest), random(prefix), random()");
+    push_arguments(L, none ? 0 : prefix ? 1 : 2);
     return push_generator(L, GENERATE_RANDOM, 0);
 }
 
@@ -223,7 +227,7 @@ static bool read_generator(lua_State *L, struct generator *g, const char *owner,
     if (from->kind == GENERATE_RANGE)
         return generator_range(g, f, first, last, from->step, err);
     if (from->kind == GENERATE_RANDOM)
-        return generator_random(g, first, last, err);
+        return generator_random(g, f, first, last, err);
     generator_counter(g, first, from->step);
     return true;
 }

@@ -422,6 +422,7 @@ t.test("mistakes are named", function()
   t.contains(raises(p.ip, { src = 1 }), "ip.src takes an IPv4 address as a string, not 1")
   t.contains(raises(p.tcp, { flags = {} }),
     "tcp.flags takes a string of flags or a number, not table")
+  t.contains(raises(p.tcp, { dport = { 22, 80 } }), "several values makes p.list {...}")
   t.contains(raises(p.ip, { src = SRC .. "\0" }), "has a NUL byte in it")
   local err = raises(p.ip, { src = "bogus\27" })
   t.equal(err.kind, "usage")

@@ -212,9 +212,9 @@ t.test("what cannot be a set says so", function()
   raises("tcp.dport takes a number, not string", p.tcp, { dport = p.list { 1, DST } })
   raises("ip.dst takes an IPv4 address as a string, not 1", p.ip, { dst = p.range(1, 2) })
   raises("dst '::1' is not an IPv4 address", p.ip, { dst = p.list { DST, "::1" } })
-  raises("flags 'x' is not made of its letters", p.tcp, { flags = p.cycle { "S", "x" } })
+  raises("flags 'x' is not made of F S R P . U E W e", p.tcp, { flags = p.cycle { "S", "x" } })
   raises("the range for dport is empty", p.tcp, { dport = p.range(2, 1) })
-  raises("the greatest of random values is less", p.tcp, { dport = p.random(2, 1) })
+  raises("the greatest of random values for dport is less", p.tcp, { dport = p.random(2, 1) })
   for _, prefix in ipairs { "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/-1", "192.0.2.0/2 ", "/1",
     "192.0.2.0/ 1", "192.0.2.0/0x1", "192.0.2/24", "::/0", "192.0.2.0/8\0",
     ("1"):rep(999) .. "/1" } do
@@ -226,7 +226,12 @@ t.test("what cannot be a set says so", function()
   raises("value 2 of the list is a table", p.list, { 1, {} })
   raises("value 1 of the list is a userdata", p.list, { p.range(1, 2) })
   raises("number or address expected", p.range, 1)
-  raises("number or address expected", p.random, 1)
+  raises("the greatest value expected", p.random, 1)
+  raises("the greatest value expected", p.random, "192.0.2.1")
+  raises("got nil", p.range, 1)
+  for packet in (p.tcp { seq = p.random(-1, 1) }):packets(9) do -- sequence numbers go round
+    t.equal((packet.tcp.seq + 1) % 2 ^ 32 <= 2, true, "seq")
+  end
   raises("number or address expected", p.counter, {})
   local set = p.ip { dst = "192.0.2.0/24" }
   raises("a set has no 'ip', but its packets may", function() return set.ip end)

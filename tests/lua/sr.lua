@@ -53,6 +53,19 @@ t.test("what was cut into fragments is sent as it is", function()
   t.equal(p.reassemble(list)[1]:bytes(), whole:bytes())
 end)
 
+t.test("a list with a hole, or that is none, is the caller's mistake", function()
+  local near <close> = net.pair()
+  local one = request(1)
+  for _, send in ipairs { net.send, net.sr } do
+    for text, list in pairs { ["number 2 of the list is nil"] = { one, nil, one },
+        ["'dst' is no place in one"] = { one, dst = 1 } } do
+      local ok, err = pcall(send, list, { link = near, timeout = 0.125 })
+      t.equal(ok, false)
+      t.contains(err, text)
+    end
+  end
+end)
+
 t.test("silence ends after the time-out, and says to what", function()
   local near <close> = net.pair()
   local begin = core.now()

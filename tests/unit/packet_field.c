@@ -65,7 +65,7 @@ static void test_flags(void **state)
     assert_true(field_parse(f, header, ".S", &err)); /* in any order */
     assert_int_equal(field_get(f, header), 0x12);
     assert_false(field_parse(f, header, "S,\x1b", &err));
-    assert_string_equal(err.message, "flags 'S,\\x1b' is not made of its letters");
+    assert_string_equal(err.message, "flags 'S,\\x1b' is not made of F S R P . U E W e");
     assert_int_equal(field_get(f, header), 0x12);
 
     f = proto_field(&proto_ip, "flags");

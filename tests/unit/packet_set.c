@@ -258,7 +258,8 @@ static void test_random(void **state)
         unsigned seen = 0;
         make_udp(&p, true);
         set_init(&set);
-        assert_true(generator_random(&g, rows[r].least, rows[r].most, &err));
+        assert_true(
+            generator_random(&g, field(&p, 0, rows[r].field), rows[r].least, rows[r].most, &err));
         vary(&set, &p, 0, rows[r].field, &g);
         for (int pass = 0; pass < 2; pass++) {
             begin(&set, &p, bytes, 7);
@@ -520,7 +521,8 @@ static void test_refusals(void **state)
     assert_false(generator_range(&g, tos, wide(1), wide(2), -1, &err));
     assert_false(generator_range(&g, seq, wide(1), wide(2), 0, &err));
     assert_false(generator_list(&g, GENERATE_LIST, NULL, 0, &err));
-    assert_false(generator_random(&g, wide(2), wide(1), &err));
+    assert_false(generator_random(&g, tos, wide(2), wide(1), &err));
+    assert_true(generator_random(&g, seq, wide(2), wide(1), &err)); /* it goes round */
 
     set_init(&set);
     generator_counter(&g, wide(0), 1);
@@ -635,7 +637,8 @@ static bool vary_somehow(struct set *set, struct packet *p, size_t i, const stru
         generator_counter(&g, first, step);
         break;
     default:
-        if (!generator_random(&g, first, last, &err) && !generator_random(&g, last, first, &err))
+        if (!generator_random(&g, f, first, last, &err) &&
+            !generator_random(&g, f, last, first, &err))
             fail_msg("%s", err.message);
     }
     return set_vary(set, p, i, f, &g, &err);

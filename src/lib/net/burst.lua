@@ -71,7 +71,7 @@ end
 -- Sends `what` at layer 2 or 3. Returns a report, or nil, an error and the report.
 function burst.send(layer, what, options)
   options = check.options(options, KNOWN)
-  if type(what) ~= "table" then what = { what } end
+  what = type(what) == "table" and check.list("packets", what) or { what }
   local count, rate, timeout = check_options(options)
   check_end(what, count, timeout)
   local link, err = open_link(layer, options)

@@ -90,7 +90,7 @@ local function collect(self, what)
       self.entries[#self.entries + 1] = { sent = packet }
     end
   elseif type(what) == "table" then
-    for _, one in ipairs(what) do collect(self, one) end
+    for _, one in ipairs(check.list("packets", what)) do collect(self, one) end
   else
     check.fail("packets expected, got " .. type(what))
   end
