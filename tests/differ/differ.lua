@@ -644,6 +644,8 @@ if #left > 0 then
 end
 program:close()
 
+local LINUX <const> = "6.18" -- whose differences have been judged
+
 local function show(case)
   return ("%s\n  Linux\n    %s\n  ours\n    %s"):format(case.name,
     table.concat(case.kernel, "\n    "), table.concat(case.ours, "\n    "))
@@ -670,4 +672,12 @@ for _, row in ipairs(differences) do
 end
 for i = 1, math.min(#left, 400) do print("differs: " .. show(left[i])) end
 print(("%d differences without a reason"):format(#left))
+
+-- Another kernel may differ in other ways, which says nothing of us: they are shown, to be judged.
+local release <close> = assert(io.open "/proc/sys/kernel/osrelease")
+local version = release:read "a":match "^%d+%.%d+"
+if failed > 0 and version ~= LINUX then
+  print(("skipped: the reasons are those of Linux %s, and this is %s"):format(LINUX, version))
+  os.exit(77)
+end
 os.exit(failed == 0 and 0 or 1)
