@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "base/text.h"
 #include "crypto/crypto.h"
 #include "host/lab.h"
@@ -19,14 +20,19 @@ struct lab {
 
 char *lab_arguments[] = {LAB_SRC, LAB_DST, "9000", NULL};
 
-/* The server listens where the script's arguments say, if they are SRC DST PORT. */
+/* The server listens where the script's arguments say, if the last of them are SRC DST PORT: other
+ * numbers may be ports as well, of servers that the script itself has. */
 static uint16_t port_of(const struct options *options)
 {
     uint16_t port;
-    if (options->command == COMMAND_RUN && options->argc >= 4 &&
-        port_parse(&port, options->argv[options->argc - 1], "port", NULL))
-        return port;
-    return LAB_PORT;
+    struct addr addr;
+    if (options->command != COMMAND_RUN || options->argc < 4)
+        return LAB_PORT;
+    char **last = options->argv + options->argc - 3;
+    bool named = addr_parse(&addr, last[0], "source", NULL) &&
+                 addr_parse(&addr, last[1], "destination", NULL) &&
+                 port_parse(&port, last[2], "port", NULL);
+    return named ? port : LAB_PORT;
 }
 
 struct lab *lab_start(const struct options *options, struct network_options *network,

@@ -298,6 +298,15 @@ row("the job in the lab", "$T --lab " .. CLIENT, { status = 0, out = false })
 lab_row("the job in the lab, to another port, over IPv6",
   "$T --lab " .. CLIENT .. " 2001:db8::1 2001:db8::2 9123",
   { status = 0, out = false, err = false })
+lab_row("numbers that are not behind two addresses are not the server's port",
+  "$T --lab " .. write("ports.lua", [[
+local tcp = require "tcplua.tcp"
+for _, port in ipairs { 9000, 9001 } do
+  local conn <close>, err = tcp.connect { dst = ..., port = port }
+  if conn then assert(conn:abort()) end
+  print(port, err and err.code)
+end]]) .. " 192.0.2.2 9000 1 9001", { status = 1, -- its answer
+    out = "9000\tnil\n9001\tECONNREFUSED\n" })
 row("a wrong answer in the lab", "$T --lab " .. write("wrong.lua", [[
     local tcp = require "tcplua.tcp"
     local c <close> = assert(tcp.connect { src = "192.0.2.1", dst = "192.0.2.2", port = 9000 })
