@@ -12,6 +12,7 @@ struct capture_writer {
     void *state;
     struct output output;
     struct buffer buffer;
+    int64_t left_out; /* frames of another link type than that of the file */
     bool failed;
     struct error error; /* the first failure */
 };
@@ -105,6 +106,24 @@ static bool commit(struct capture_writer *writer, bool made, struct error *failu
     return flush(writer, made, failure) || note(writer, failure, err);
 }
 
+/* Turns a frame into one of another link type, if that loses nothing that matters. */
+static bool convert(struct capture_frame *frame, int linktype)
+{
+    enum { HEADER = 14 };
+    if (linktype != CAPTURE_RAW_IP || frame->linktype != CAPTURE_ETHERNET ||
+        frame->length <= HEADER)
+        return false;
+    unsigned type = (unsigned)frame->bytes[12] << 8 | frame->bytes[13];
+    unsigned version = frame->bytes[HEADER] >> 4;
+    if (!(type == 0x0800 && version == 4) && !(type == 0x86dd && version == 6))
+        return false;
+    frame->linktype = linktype;
+    frame->bytes += HEADER;
+    frame->length -= HEADER;
+    frame->original -= HEADER;
+    return true;
+}
+
 bool capture_write(struct capture_writer *writer, const struct capture_frame *frame,
                    struct error *err)
 {
@@ -117,6 +136,14 @@ bool capture_write(struct capture_writer *writer, const struct capture_frame *fr
         whole.original = whole.length;
     if (whole.length > CAPTURE_SNAPLEN)
         whole.length = CAPTURE_SNAPLEN;
+    int linktype = writer->format->linktype ? writer->format->linktype(writer->state) : -1;
+    if (linktype >= 0 && linktype != whole.linktype && !convert(&whole, linktype)) {
+        writer->left_out++;
+        return fail(err, ERROR_USAGE, "EINVAL",
+                    "a pcap file has one link type, %d in %s, and this frame has %d: write a "
+                    ".pcapng file, which can have several",
+                    linktype, writer->output.shown, whole.linktype);
+    }
     struct error failure;
     bool made = writer->format->frame(writer->state, &writer->buffer, &whole, &failure);
     return commit(writer, made, &failure, err);
@@ -161,6 +188,16 @@ void capture_drops(struct capture_writer *writer, int linktype, const char *ifac
 const struct error *capture_failure(const struct capture_writer *writer)
 {
     return writer->failed ? &writer->error : NULL;
+}
+
+bool capture_complete(const struct capture_writer *writer, struct error *err)
+{
+    if (writer->left_out == 0)
+        return true;
+    return fail(err, ERROR_USAGE, "EINVAL",
+                "%lld frame%s of another link type %s not in %s: a pcap holds one, a pcapng all",
+                (long long)writer->left_out, writer->left_out == 1 ? "" : "s",
+                writer->left_out == 1 ? "is" : "are", writer->output.shown);
 }
 
 bool capture_close(struct capture_writer *writer, struct error *err)

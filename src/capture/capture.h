@@ -28,7 +28,7 @@ enum capture_format capture_format_of(const char *path);
 /* Creates (or empties) the file, mode 0600 less umask; "-" is standard output. A symbolic link is
  * not followed. `comment` (the command line, say) and `application` ("tcplua 0.1.0") go into the
  * pcapng section header; either may be NULL. The link type of a pcap file is that of its first
- * frame; a frame of another type is an error then. Errors name the path, escaped. */
+ * frame. Errors name the path, escaped. */
 struct capture_writer *capture_create(const char *path, enum capture_format format,
                                       const char *application, const char *comment,
                                       struct error *err);
@@ -48,7 +48,11 @@ struct capture_frame {
 /* One frame, flushed, so that a file is whole up to the last frame at any moment. An interface,
  * that is a name and a link type, is described in the file when its first frame comes. False with
  * `err` on the first failure; after it, calls do nothing and return true: one warning, and the job
- * goes on. */
+ * goes on.
+ *
+ * A pcap file takes a frame of another link type where that loses nothing that matters: an IP
+ * packet goes into a file of raw IP without its Ethernet header. Any other is left out and counted,
+ * which breaks nothing: false with `err`, usage, EINVAL, each time. */
 bool capture_write(struct capture_writer *writer, const struct capture_frame *frame,
                    struct error *err);
 
@@ -73,6 +77,9 @@ void capture_drops(struct capture_writer *writer, int linktype, const char *ifac
 
 /* The first failure, or NULL. */
 const struct error *capture_failure(const struct capture_writer *writer);
+
+/* Whether no frame was left out for its link type; false with the sentence that says how many. */
+bool capture_complete(const struct capture_writer *writer, struct error *err);
 
 /* Writes what remains and closes; false with `err` if that, or anything before, failed. Frees in
  * any case. */

@@ -24,9 +24,11 @@ struct format_ops {
     /* The format's own state, and what the file begins with; NULL with `err`. */
     void *(*begin)(struct buffer *out, const char *application, const char *comment,
                    struct error *err);
-    /* frame->iface is never NULL. */
+    /* frame->iface is never NULL, and the link type one that the file can have. */
     bool (*frame)(void *state, struct buffer *out, const struct capture_frame *frame,
                   struct error *err);
+    /* The one link type that the file has, -1 while it has none. NULL: it may have several. */
+    int (*linktype)(const void *state);
     /* NULL: the format has no place for it. */
     bool (*describe)(void *state, struct buffer *out, int linktype, const char *iface,
                      const struct capture_interface *interface, struct error *err);

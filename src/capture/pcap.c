@@ -69,11 +69,6 @@ static bool pcap_frame(void *state, struct buffer *out, const struct capture_fra
     struct pcap_file *self = state;
     if (!self->dumper && !open_dumper(self, frame->linktype, err))
         return false;
-    if (self->linktype != frame->linktype)
-        return fail(err, ERROR_USAGE, "EINVAL",
-                    "a pcap file has one link type, %d here, and there is a frame of type %d: "
-                    "write a .pcapng file, which can have several",
-                    self->linktype, frame->linktype);
     int64_t time = frame->time > 0 ? frame->time : 0;
     const struct pcap_pkthdr header = {
         /* With nanosecond precision tv_usec holds nanoseconds. */
@@ -83,6 +78,11 @@ static bool pcap_frame(void *state, struct buffer *out, const struct capture_fra
     };
     self->pcap.dump((u_char *)self->dumper, &header, frame->bytes);
     return take(self, out, err);
+}
+
+static int pcap_linktype(const void *state)
+{
+    return ((const struct pcap_file *)state)->linktype;
 }
 
 /* A file without frames gets its header now: an empty file is none. */
@@ -108,6 +108,7 @@ static void pcap_free(void *state)
 const struct format_ops pcap_format = {
     .begin = pcap_begin,
     .frame = pcap_frame,
+    .linktype = pcap_linktype,
     .end = pcap_end,
     .free = pcap_free,
 };

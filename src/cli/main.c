@@ -90,6 +90,8 @@ static int leave(const struct program *program, int status)
     struct error err;
     trace_free(program->trace);
     lab_stop(program->lab);
+    if (program->capture && !capture_complete(program->capture, &err))
+        complain("%s", err.message);
     if (program->capture && !capture_close(program->capture, &err)) {
         complain("%s", err.message);
         if (status == STATUS_OK)

@@ -285,9 +285,12 @@ static int writer_close(lua_State *L)
 {
     struct writing_object *self = luaL_checkudata(L, 1, WRITER);
     struct capture_writer *writer = self->writer;
-    struct error err;
+    struct error err, failure;
     self->writer = NULL;
-    if (writer && !capture_close(writer, &err))
+    bool complete = !writer || capture_complete(writer, &err);
+    if (writer && !capture_close(writer, &failure))
+        return push_failure(L, &failure);
+    if (!complete)
         return push_failure(L, &err);
     lua_pushboolean(L, 1);
     return 1;

@@ -79,6 +79,7 @@ static void is_whole_after_each_frame(void **state)
     }
 }
 
+/* Frames of another link type break nothing: they are left out, and counted. */
 static void has_one_link_type(void **state)
 {
     (void)state;
@@ -88,16 +89,60 @@ static void has_one_link_type(void **state)
     const char *path = folder_file(&folder, "types.pcap");
     struct capture_writer *writer = create(path);
     assert_true(put(writer, CAPTURE_ETHERNET, bytes, 60, 60, &err));
-    assert_null(capture_failure(writer));
-    assert_false(put(writer, CAPTURE_RAW_IP, bytes, 60, 60, &err));
-    assert_int_equal(err.kind, ERROR_USAGE);
-    assert_non_null(strstr(err.message, ".pcapng"));
-    assert_non_null(capture_failure(writer));
-    assert_true(put(writer, CAPTURE_ETHERNET, bytes, 60, 60, &err)); /* said once; not written */
-    assert_false(capture_close(writer, &err));
-    assert_int_equal(err.kind, ERROR_USAGE);
-    assert_int_equal(file_read(path, file, sizeof file), 24 + 76);
+    assert_true(capture_complete(writer, &err));
+    for (int i = 1; i <= 2; i++) {
+        assert_false(put(writer, CAPTURE_RAW_IP, bytes, 60, 60, &err));
+        assert_int_equal(err.kind, ERROR_USAGE);
+        assert_non_null(strstr(err.message, ".pcapng"));
+        assert_null(capture_failure(writer));
+        assert_false(capture_complete(writer, &err));
+        assert_non_null(strstr(err.message, i == 1 ? "1 frame of another link type is not in "
+                                                   : "2 frames of another link type are not in "));
+    }
+    assert_true(put(writer, CAPTURE_ETHERNET, bytes, 60, 60, &err));
+    assert_true(capture_close(writer, &err));
+    assert_int_equal(file_read(path, file, sizeof file), 24 + 2 * 76);
     assert_header(file, CAPTURE_ETHERNET);
+}
+
+/* An IP packet of an Ethernet goes into a file of raw IP, and nothing else of an Ethernet does. */
+static void takes_the_packet_out_of_a_frame(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t type[2], first;
+        size_t length;
+        bool taken;
+    } frames[] = {
+        {{0x08, 0x00}, 0x45, 34, true},  {{0x86, 0xdd}, 0x60, 54, true},
+        {{0x08, 0x00}, 0x45, 15, true},  {{0x08, 0x00}, 0x45, 14, false},
+        {{0x08, 0x00}, 0x45, 0, false},  {{0x08, 0x06}, 0x00, 42, false},
+        {{0x81, 0x00}, 0x45, 60, false}, {{0x08, 0x00}, 0x60, 34, false},
+        {{0x86, 0xdd}, 0x45, 54, false},
+    };
+    uint8_t file[2000];
+    struct error err = {0};
+    const char *path = folder_file(&folder, "raw.pcap");
+    struct capture_writer *writer = create(path);
+    assert_true(put(writer, CAPTURE_RAW_IP, (const uint8_t *)"E", 1, 1, &err));
+    size_t length = 24 + 17;
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+        uint8_t bytes[60] = {0};
+        memcpy(bytes + 12, frames[i].type, 2);
+        bytes[14] = frames[i].first;
+        size_t size = frames[i].length;
+        assert_int_equal(put(writer, CAPTURE_ETHERNET, bytes, size, size + 3, &err),
+                         frames[i].taken);
+        if (frames[i].taken) {
+            assert_int_equal(file_read(path, file, sizeof file), length + 16 + size - 14);
+            assert_int_equal(word(file + length + 8), size - 14);
+            assert_int_equal(word(file + length + 12), size + 3 - 14);
+            assert_memory_equal(file + length + 16, bytes + 14, size - 14);
+            length += 16 + size - 14;
+        }
+    }
+    assert_true(capture_close(writer, &err));
+    assert_int_equal(file_read(path, file, sizeof file), length);
 }
 
 static void is_a_file_without_frames_too(void **state)
@@ -150,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_whole_after_each_frame),
         cmocka_unit_test(has_one_link_type),
+        cmocka_unit_test(takes_the_packet_out_of_a_frame),
         cmocka_unit_test(is_a_file_without_frames_too),
         cmocka_unit_test(tcpdump_reads_it),
     };
