@@ -12,10 +12,14 @@
 #include "base/text.h"
 #include "capture/capture.h"
 #include "capture/pcap_library.h"
+#include "capture/pcapng_reader.h"
 
 struct reader {
     struct pcap_library library;
-    pcap_t *pcap; /* owns the file */
+    pcap_t *pcap;                 /* owns its file; NULL for a pcapng file: */
+    struct pcapng_reader *pcapng; /* reads from */
+    FILE *file;
+    int linktype;
     int64_t count;
     int state; /* 1: goes on; else what reader_next() returns for good: libpcap would read on */
     struct error error; /* damage, and this is what it was */
@@ -54,9 +58,39 @@ static FILE *open_file(const char *path, const char *shown, struct error *err)
     return NULL;
 }
 
+/* For raw IP libpcap's own number differs from the one in files, and has been in some. */
+static int linktype_of(int number)
+{
+    return number == DLT_RAW ? CAPTURE_RAW_IP : number;
+}
+
+/* Begins to read the file: with the reason if it is no capture; NULL if it is one. */
+static const char *begin(struct reader *reader, FILE *file, char reason[static PCAP_ERRBUF_SIZE])
+{
+    int first = getc(file);
+    if (first != EOF)
+        ungetc(first, file);
+    if (first != PCAPNG_FIRST) {
+        reader->pcap = reader->library.fopen_offline_with_tstamp_precision(
+            file, PCAP_TSTAMP_PRECISION_NANO, reason);
+        if (!reader->pcap)
+            return reason;
+        reader->linktype = linktype_of(reader->library.datalink(reader->pcap));
+        return NULL;
+    }
+    reader->pcapng = pcapng_reader_new(file);
+    if (!reader->pcapng)
+        return "no memory";
+    if (!pcapng_reader_begin(reader->pcapng, &reader->linktype))
+        return pcapng_reader_reason(reader->pcapng);
+    reader->linktype = linktype_of(reader->linktype);
+    reader->file = file;
+    return NULL;
+}
+
 struct reader *reader_open(const char *path, struct error *err)
 {
-    char reason[PCAP_ERRBUF_SIZE] = "", why[PCAP_ERRBUF_SIZE];
+    char buffer[PCAP_ERRBUF_SIZE] = "", why[PCAP_ERRBUF_SIZE];
     struct reader *reader = calloc(1, sizeof *reader);
     if (!reader) {
         fail(err, ERROR_ENVIRONMENT, "ENOMEM", "no memory for reading a capture file");
@@ -68,13 +102,13 @@ struct reader *reader_open(const char *path, struct error *err)
         text_escape(reader->shown, sizeof reader->shown, path, strlen(path));
     FILE *file = NULL;
     if (pcap_library_load(&reader->library, err) && (file = open_file(path, reader->shown, err))) {
-        reader->pcap = reader->library.fopen_offline_with_tstamp_precision(
-            file, PCAP_TSTAMP_PRECISION_NANO, reason);
+        const char *reason = begin(reader, file, buffer);
         reader->state = 1;
-        if (reader->pcap)
+        if (!reason)
             return reader;
-        fail(err, ERROR_PROTOCOL, "EPROTO", "%s is no capture file that libpcap can read: %s",
+        fail(err, ERROR_PROTOCOL, "EPROTO", "%s is no capture file that can be read: %s",
              reader->shown, text_escape(why, sizeof why, reason, strlen(reason)));
+        pcapng_reader_free(reader->pcapng);
         fclose(file);
     }
     free(reader);
@@ -83,18 +117,22 @@ struct reader *reader_open(const char *path, struct error *err)
 
 int reader_linktype(const struct reader *reader)
 {
-    /* For raw IP the library's own number differs from the one in files. */
-    int linktype = reader->library.datalink(reader->pcap);
-    return linktype == DLT_RAW ? CAPTURE_RAW_IP : linktype;
+    return reader->linktype;
+}
+
+bool reader_mixes(const struct reader *reader)
+{
+    return reader->pcapng;
 }
 
 const char *reader_linktype_name(const struct reader *reader)
 {
-    return reader->library.datalink_val_to_name(reader->library.datalink(reader->pcap));
+    int linktype = reader->linktype;
+    return reader->library.datalink_val_to_name(linktype == CAPTURE_RAW_IP ? DLT_RAW : linktype);
 }
 
-/* A pcapng file may give any 64-bit number of seconds, a pcap file more than a second of parts. The
- * seconds of a pcap file are unsigned, 32 bits wide, and libpcap takes them for signed. */
+/* A pcap file may give more than a second of parts, and its seconds are unsigned, 32 bits wide:
+ * libpcap takes them, and the parts, for signed. */
 static int64_t time_of(const struct timeval *stamp)
 {
     int64_t time, seconds = stamp->tv_sec;
@@ -103,7 +141,7 @@ static int64_t time_of(const struct timeval *stamp)
     if (__builtin_mul_overflow(seconds, INT64_C(1000000000), &time) ||
         __builtin_add_overflow(time, (int64_t)stamp->tv_usec, &time))
         return INT64_MAX;
-    return time;
+    return time > 0 ? time : 0;
 }
 
 static int end(struct reader *reader, struct error *err)
@@ -113,40 +151,66 @@ static int end(struct reader *reader, struct error *err)
     return reader->state;
 }
 
-int reader_next(struct reader *reader, struct reading *reading, struct error *err)
+/* The next frame of a pcap file: as reader_next(), with the reason for -1. */
+static int next_of_pcap(struct reader *reader, struct reading *reading, const char **reason)
 {
     struct pcap_pkthdr *header;
     const u_char *bytes;
-    if (reader->state != 1)
-        return end(reader, err);
     int got = reader->library.next_ex(reader->pcap, &header, &bytes);
-    if (got == PCAP_ERROR_BREAK) {
-        reader->state = 0;
+    if (got == PCAP_ERROR_BREAK)
         return 0;
-    }
     if (got != 1) {
-        char why[PCAP_ERRBUF_SIZE];
-        const char *reason = reader->library.geterr(reader->pcap);
-        reader->state = -1;
-        fail(&reader->error, ERROR_PROTOCOL, "EPROTO", "%s cannot be read behind frame %lld: %s",
-             reader->shown, (long long)reader->count,
-             text_escape(why, sizeof why, reason, strlen(reason)));
-        return end(reader, err);
+        *reason = reader->library.geterr(reader->pcap);
+        return -1;
     }
-    reader->count++;
     *reading = (struct reading){
         .bytes = bytes,
         .length = header->caplen,
         .original = header->len > header->caplen ? header->len : header->caplen,
         .time = time_of(&header->ts),
+        .linktype = reader->linktype,
     };
     return 1;
+}
+
+static int next_of_pcapng(struct reader *reader, struct reading *reading, const char **reason)
+{
+    int got = pcapng_reader_next(reader->pcapng, reading);
+    if (got == 1)
+        reader->linktype = reading->linktype = linktype_of(reading->linktype);
+    else
+        *reason = pcapng_reader_reason(reader->pcapng);
+    return got;
+}
+
+int reader_next(struct reader *reader, struct reading *reading, struct error *err)
+{
+    const char *reason = "";
+    if (reader->state != 1)
+        return end(reader, err);
+    reader->state = reader->pcapng ? next_of_pcapng(reader, reading, &reason)
+                                   : next_of_pcap(reader, reading, &reason);
+    if (reader->state == 1) {
+        reader->count++;
+        return 1;
+    }
+    char why[PCAP_ERRBUF_SIZE];
+    if (reader->state < 0)
+        fail(&reader->error, ERROR_PROTOCOL, "EPROTO", "%s cannot be read behind frame %lld: %s",
+             reader->shown, (long long)reader->count,
+             text_escape(why, sizeof why, reason, strlen(reason)));
+    return end(reader, err);
 }
 
 void reader_close(struct reader *reader)
 {
     if (!reader)
         return;
-    reader->library.close(reader->pcap);
+    if (reader->pcapng) {
+        pcapng_reader_free(reader->pcapng);
+        fclose(reader->file);
+    } else {
+        reader->library.close(reader->pcap);
+    }
     free(reader);
 }

@@ -15,15 +15,21 @@
 --     original    its length on the wire; #packet is what there is of it
 --     linktype    what it begins with, by the number that files have for it: 1 for Ethernet
 --
--- and can be given to write() as it is, which takes these too:
+-- and in pcapng, where it says so:
 --
---     iface       the name of the interface
---     sent        true for sent, false for received
+--     iface       the name of the interface; packet.iface too, if it has at most 15 bytes
+--     sent        true for sent, false for received; packet.direction too
 --     comment     a string, or a list of them
+--
+-- and can be given to write() as it is. A pcapng file may mix link types: a filter takes none of
+-- those it means nothing for (Ethernet addresses, in packets without); if that goes for all packets
+-- of the file, its end raises that.
 --
 -- A packet of a link type that tcplua has no layer for is a string, and so is one of more than a
 -- MiB. A file whose name ends in .pcap or .cap is written as pcap, which keeps times, lengths and
 -- one link type, and has no place for the rest; others as pcapng. A file is whole after each write.
+-- To write a packet of another link type into a pcap is an error, which leaves it out and nothing
+-- else, except that a file of raw IP takes an IP packet without its Ethernet header.
 --
 --     reader:linktype()   that of the packet read last
 --     writer:name(address, name)   puts a name for an address into the file, for Wireshark to show
@@ -86,15 +92,15 @@ end
 --- The next packet and what the file says of it; nil at the end. Raises where the file is damaged:
 -- a loop would take it for the end.
 function reader.__index:next()
-  local bytes, time, ns, original = self:raw_next()
+  local bytes, time, ns, original, linktype, iface, sent, comment = self:raw_next()
   if not bytes then
     if time then error(time, 0) end
     return nil
   end
-  local linktype = self:linktype()
   local layer = #bytes <= LONGEST and capture.layer(linktype)
-  return layer and p.parse(bytes, layer, ns, original) or bytes,
-    { time = time, ns = ns, original = original, linktype = linktype }
+  return layer and p.parse(bytes, layer, ns, original, iface, sent) or bytes,
+    { time = time, ns = ns, original = original, linktype = linktype, iface = iface, sent = sent,
+      comment = comment }
 end
 
 function reader:__call() return self:next() end

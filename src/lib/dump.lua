@@ -113,11 +113,11 @@ function dump.main(...)
   end
   if not words[1] then wrong "no capture file" end
   local reader <close> = assert(capture.read(words[1], table.concat(words, " ", 2)))
-  local linktype, name = reader:linktype()
   local flows, count = new_flows(), 0
   for packet, info in reader do
     local line
     if type(packet) == "string" then
+      local linktype, name = reader:linktype()
       line = ("link type %d%s, length %d"):format(linktype, name and " (" .. name .. ")" or "",
         info.original)
       packet = p.parse(packet:sub(1, 1 << 20), "eth") -- for its bytes

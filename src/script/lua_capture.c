@@ -37,13 +37,75 @@ static int check_linktype(lua_State *L, int index)
     return (int)linktype;
 }
 
+/* --- programs -----------------------------------------------------------------------------------
+ */
+
+#define PROGRAMS 8 /* link types that a filter is compiled for at a time */
+
+/* An expression, compiled for each link type that it is asked for. */
+struct programs {
+    size_t count; /* of all that were made */
+    struct {
+        int linktype;
+        struct filter *filter; /* NULL: it means nothing there, and this is why: */
+        struct error refusal;
+    } list[PROGRAMS];
+    char expression[];
+};
+
+static struct programs *programs_new(const char *expression)
+{
+    size_t size = strlen(expression) + 1;
+    struct programs *self = calloc(1, sizeof *self + size);
+    if (self)
+        memcpy(self->expression, expression, size);
+    return self;
+}
+
+/* The program for a link type; NULL with `err`, which may be NULL. */
+static const struct filter *program_for(struct programs *self, int linktype, struct error *err)
+{
+    size_t slot = 0, made = self->count < PROGRAMS ? self->count : PROGRAMS;
+    while (slot < made && self->list[slot].linktype != linktype)
+        slot++;
+    if (slot == made) {
+        slot = self->count++ % PROGRAMS; /* the oldest gives way */
+        filter_free(self->list[slot].filter);
+        self->list[slot].linktype = linktype;
+        self->list[slot].filter =
+            filter_compile_linktype(self->expression, linktype, &self->list[slot].refusal);
+    }
+    if (!self->list[slot].filter && err)
+        *err = self->list[slot].refusal;
+    return self->list[slot].filter;
+}
+
+static void programs_free(struct programs *self)
+{
+    for (size_t i = 0; self && i < PROGRAMS; i++)
+        filter_free(self->list[i].filter);
+    free(self);
+}
+
 /* --- reading ------------------------------------------------------------------------------------
  */
 
 struct reading_object {
-    struct reader *reader; /* NULL: closed */
-    struct filter *filter; /* or NULL */
+    struct reader *reader;     /* NULL: closed */
+    struct programs *programs; /* of the filter; NULL: none */
+    bool takes;                /* it means something for a frame that was read, */
+    bool refused;              /* or nothing, for: */
+    struct error refusal;
 };
+
+/* Whether a filter means something for what a file begins with. One that may go on with other link
+ * types gets the benefit of the doubt, if it means something for what is common. */
+static bool may_take(struct programs *programs, const struct reader *reader, struct error *err)
+{
+    return program_for(programs, reader_linktype(reader), err) ||
+           (reader_mixes(reader) && (program_for(programs, CAPTURE_ETHERNET, NULL) ||
+                                     program_for(programs, CAPTURE_RAW_IP, NULL)));
+}
 
 /* open(path [, filter]) -> reader | nil, error */
 static int capture_open(lua_State *L)
@@ -52,7 +114,7 @@ static int capture_open(lua_State *L)
     const char *path = check_text(L, 1);
     const char *expression = lua_isnoneornil(L, 2) ? NULL : check_text(L, 2);
     struct reading_object *self = lua_newuserdatauv(L, sizeof *self, 0);
-    *self = (struct reading_object){NULL, NULL};
+    *self = (struct reading_object){.reader = NULL};
     luaL_setmetatable(L, READER);
     if (expression && !filter_check(expression, &err))
         return push_failure(L, &err);
@@ -60,8 +122,10 @@ static int capture_open(lua_State *L)
     if (!self->reader)
         return push_failure(L, &err);
     if (expression) {
-        self->filter = filter_compile_linktype(expression, reader_linktype(self->reader), &err);
-        if (!self->filter)
+        self->programs = programs_new(expression);
+        if (!self->programs)
+            return no_memory(L, "a filter");
+        if (!may_take(self->programs, self->reader, &err))
             return push_failure(L, &err);
     }
     return 1;
@@ -75,8 +139,37 @@ static struct reading_object *check_reader(lua_State *L)
     return self;
 }
 
-/* raw_next() -> bytes, seconds since 1970, the same in nanoseconds, original length | nil |
- * nil, error */
+/* Whether the filter takes a frame: it does not where it means nothing for its link type. */
+static bool takes(struct reading_object *self, const struct reading *reading)
+{
+    if (!self->programs)
+        return true;
+    const struct filter *filter =
+        program_for(self->programs, reading->linktype, self->refused ? NULL : &self->refusal);
+    if (!filter) {
+        self->refused = true;
+        return false;
+    }
+    self->takes = true;
+    return filter_match(filter, reading->bytes, reading->length, reading->original);
+}
+
+/* [-0, +1, m] A string, a list of more than one, or nil. */
+static void push_comments(lua_State *L, const char *const *comments)
+{
+    if (!comments || !comments[1]) {
+        lua_pushstring(L, comments ? comments[0] : NULL);
+        return;
+    }
+    lua_newtable(L);
+    for (int i = 0; comments[i]; i++) {
+        lua_pushstring(L, comments[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+/* raw_next() -> bytes, seconds since 1970, the same in nanoseconds, original length, link type,
+ * interface | nil, whether it was sent | nil, comments | nil; or nil; or nil, error */
 static int reader_raw_next(lua_State *L)
 {
     struct reading_object *self = check_reader(L);
@@ -85,17 +178,25 @@ static int reader_raw_next(lua_State *L)
     int got;
     do
         got = reader_next(self->reader, &reading, &err);
-    while (got == 1 && self->filter &&
-           !filter_match(self->filter, reading.bytes, reading.length, reading.original));
+    while (got == 1 && !takes(self, &reading));
     if (got < 0)
         return push_failure(L, &err);
+    if (got == 0 && self->refused && !self->takes)
+        return push_failure(L, &self->refusal);
     if (got == 0)
         return 0;
     lua_pushlstring(L, (const char *)reading.bytes, reading.length);
     lua_pushnumber(L, to_seconds(reading.time));
     lua_pushinteger(L, reading.time);
     lua_pushinteger(L, (lua_Integer)reading.original);
-    return 4;
+    lua_pushinteger(L, reading.linktype);
+    lua_pushstring(L, reading.iface); /* NULL: nil */
+    if (reading.direction == CAPTURE_UNKNOWN)
+        lua_pushnil(L);
+    else
+        lua_pushboolean(L, reading.direction == CAPTURE_SENT);
+    push_comments(L, reading.comments);
+    return 8;
 }
 
 /* linktype() -> number, libpcap's word for it | nil */
@@ -112,8 +213,8 @@ static int reader_object_close(lua_State *L)
 {
     struct reading_object *self = luaL_checkudata(L, 1, READER);
     reader_close(self->reader);
-    filter_free(self->filter);
-    *self = (struct reading_object){NULL, NULL};
+    programs_free(self->programs);
+    *self = (struct reading_object){.reader = NULL};
     return 0;
 }
 
@@ -155,7 +256,7 @@ static int outcome(lua_State *L, const struct capture_writer *writer, bool done,
     return 1;
 }
 
-#define COMMENTS 64 /* on one packet */
+#define COMMENTS READING_COMMENTS /* on one packet */
 
 /* The field `comment` of the table at `index`: a string or a list of them. */
 static void field_comments(lua_State *L, int index, const char *list[static COMMENTS + 1])
@@ -299,32 +400,9 @@ static int writer_close(lua_State *L)
 /* --- filters ------------------------------------------------------------------------------------
  */
 
-#define PROGRAMS 8 /* link types that a filter is compiled for at a time */
-
 struct filter_object {
-    char *expression;
-    size_t count; /* of all programs that were made */
-    struct {
-        int linktype;
-        struct filter *filter;
-    } programs[PROGRAMS];
+    struct programs *programs; /* NULL: gone */
 };
-
-/* The program for a link type; NULL with `err`. */
-static const struct filter *program_for(struct filter_object *self, int linktype, struct error *err)
-{
-    for (size_t i = 0; i < PROGRAMS && i < self->count; i++)
-        if (self->programs[i].linktype == linktype)
-            return self->programs[i].filter;
-    struct filter *filter = filter_compile_linktype(self->expression, linktype, err);
-    if (!filter)
-        return NULL;
-    size_t slot = self->count++ % PROGRAMS; /* the oldest gives way */
-    filter_free(self->programs[slot].filter);
-    self->programs[slot].linktype = linktype;
-    self->programs[slot].filter = filter;
-    return filter;
-}
 
 /* filter(expression) -> filter | nil, error */
 static int filter_new(lua_State *L)
@@ -332,27 +410,27 @@ static int filter_new(lua_State *L)
     struct error err;
     const char *expression = check_text(L, 1);
     struct filter_object *self = lua_newuserdatauv(L, sizeof *self, 0);
-    memset(self, 0, sizeof *self);
+    self->programs = NULL;
     luaL_setmetatable(L, FILTER);
-    self->expression = strdup(expression);
-    if (!self->expression)
+    self->programs = programs_new(expression);
+    if (!self->programs)
         return no_memory(L, "a filter");
-    return program_for(self, CAPTURE_ETHERNET, &err) ? 1 : push_failure(L, &err);
+    return program_for(self->programs, CAPTURE_ETHERNET, &err) ? 1 : push_failure(L, &err);
 }
 
-static struct filter_object *check_filter(lua_State *L)
+static struct programs *check_filter(lua_State *L)
 {
     struct filter_object *self = luaL_checkudata(L, 1, FILTER);
-    if (!self->expression)
+    if (!self->programs)
         luaL_error(L, "attempt to use a filter that is gone");
-    return self;
+    return self->programs;
 }
 
 /* raw_matches(bytes, linktype [, original]) -> boolean; raises where the expression means nothing
  * for this link type */
 static int filter_raw_matches(lua_State *L)
 {
-    struct filter_object *self = check_filter(L);
+    struct programs *self = check_filter(L);
     struct error err;
     size_t length;
     luaL_checktype(L, 2, LUA_TSTRING);
@@ -377,10 +455,8 @@ static int filter_tostring(lua_State *L)
 static int filter_gc(lua_State *L)
 {
     struct filter_object *self = luaL_checkudata(L, 1, FILTER);
-    free(self->expression);
-    for (size_t i = 0; i < PROGRAMS; i++)
-        filter_free(self->programs[i].filter);
-    memset(self, 0, sizeof *self);
+    programs_free(self->programs);
+    self->programs = NULL;
     return 0;
 }
 

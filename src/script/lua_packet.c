@@ -219,8 +219,9 @@ const struct origin *origin_of(lua_State *L, int index)
     return held && held->origin.time != 0 ? &held->origin : NULL;
 }
 
-/* parse(bytes [, layer = "ip" [, ns [, original]]]) -> packet; "ip" goes by the version of the
- * first byte, "null" by the byte order; one from a file has a time and a length. */
+/* parse(bytes [, layer = "ip" [, ns [, original [, iface [, sent]]]]]) -> packet; "ip" goes by the
+ * version of the first byte, "null" by the byte order; one from a file has a time and a length, and
+ * may have the rest. */
 static int packet_from(lua_State *L)
 {
     size_t length;
@@ -236,10 +237,15 @@ static int packet_from(lua_State *L)
                              lua_pushfstring(L, "there is no layer '%s'", lua_tostring(L, 2)));
     if (length > PACKET_MAX)
         return luaL_argerror(L, 1, "too many bytes for a packet");
-    const struct origin origin = {
+    struct origin origin = {
         .time = luaL_optinteger(L, 3, 0),
         .original = (uint32_t)luaL_optinteger(L, 4, (lua_Integer)length),
     };
+    const char *iface = luaL_optstring(L, 5, "");
+    if (strlen(iface) < sizeof origin.iface) /* a name of another system may be longer */
+        memcpy(origin.iface, iface, strlen(iface));
+    if (!lua_isnoneornil(L, 6))
+        origin.direction = lua_toboolean(L, 6) ? "out" : "in";
     push_parsed(L, first, bytes, length, &origin);
     return 1;
 }

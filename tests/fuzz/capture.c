@@ -1,5 +1,6 @@
 /* Captures: whatever the file, reading ends, with frames that can be read and a sentence that can
- * be printed. libpcap is not instrumented, so that this is a fuzzer of how we use it. */
+ * be printed. libpcap is not instrumented: of pcap this is a fuzzer of how we use it, of pcapng one
+ * of our own reader. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -25,6 +26,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             CHECK(reading.original >= reading.length && ++frames <= size);
             for (size_t i = 0; i < reading.length; i++)
                 sum = sum ^ reading.bytes[i];
+            CHECK(reading.linktype == reader_linktype(reader) && reading.time >= 0);
+            CHECK(!reading.iface || strlen(reading.iface) <= size);
+            size_t comments = 0;
+            while (reading.comments && reading.comments[comments])
+                CHECK(strlen(reading.comments[comments++]) <= size);
+            CHECK(comments <= READING_COMMENTS);
         }
         CHECK(got == reader_next(reader, &reading, &err));
         reader_close(reader);

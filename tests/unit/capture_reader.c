@@ -261,10 +261,13 @@ static void reads_what_we_write(void **state)
 static void reads_streams(void **state)
 {
     (void)state;
-    struct image image = pcap_header(false, NANO, 2, 65535, 1);
-    record(&image, 1, 2, 3, 3);
-    zeros(&image, 3);
-    for (int input = 0; input < 2; input++) {
+    struct image images[] = {pcap_header(false, NANO, 2, 65535, 1), pcapng_header(false)};
+    record(&images[0], 1, 2, 3, 3);
+    zeros(&images[0], 3);
+    block(&images[1], 6, 0, (const uint32_t[]){0, 0, 0, 3, 3, 0}, 6);
+    for (int round = 0; round < 4; round++) {
+        bool input = round & 1;
+        const struct image *image = &images[round / 2];
         char path[400];
         snprintf(path, sizeof path, "%s", folder_file(&folder, "fifo"));
         unlink(path);
@@ -272,8 +275,8 @@ static void reads_streams(void **state)
         pid_t writer = fork();
         if (writer == 0) {
             int fd = open(path, O_WRONLY);
-            for (size_t i = 0; i < image.length; i++)
-                if (write(fd, image.bytes + i, 1) != 1)
+            for (size_t i = 0; i < image->length; i++)
+                if (write(fd, image->bytes + i, 1) != 1)
                     _exit(1);
             _exit(0);
         }
@@ -389,6 +392,12 @@ static void L5_records(void **state)
     assert_int_equal(reading.original, 100);
     assert_int_equal(reading.time, 4294967296 * NS_PER_S + 999999000);
     reader_close(reader);
+    image = pcap_header(false, NANO, 2, 65535, 1);
+    record(&image, 0, UINT32_MAX, 0, 0); /* libpcap makes -1 of it */
+    reader = open_good(put(&image, "early"));
+    assert_int_equal(reader_next(reader, &reading, &err), 1);
+    assert_int_equal(reading.time, 0);
+    reader_close(reader);
     /* More than the file's own limit: libpcap gives as much as that. */
     image = pcap_header(false, MICRO, 2, 10, 1);
     record(&image, 1, 1, 100, 100);
@@ -435,13 +444,264 @@ static void L6_blocks(void **state)
     image = pcapng_header(false);
     block(&image, 6, 0, (const uint32_t[]){0, 0, 0, 4, 4, 0, 1, 1, 1, 1, 1, 1}, 12);
     assert_int_equal(read_all(put(&image, "options"), &end, &err), 1);
-    /* A second section of the other byte order. */
+    /* Cut anywhere but between two blocks. */
     image = pcapng_header(false);
     block(&image, 6, 0, frame, 6);
-    struct image other = pcapng_header(true);
-    memcpy(image.bytes + image.length, other.bytes, other.length);
-    image.length += other.length;
-    assert_damaged(&image, 1, "cannot be read behind frame 1");
+    for (image.length -= 1; image.length > 60; image.length--)
+        assert_damaged(&image, 0, "the file ends in the middle of a block");
+    static const struct {
+        uint32_t type, words[6];
+        size_t count;
+        const char *says;
+    } wrong[] = {
+        {6, {0}, 4, "too short"},
+        {2, {0}, 4, "too short"},
+        {3, {0}, 0, "too short"},
+        {1, {0}, 1, "too short"},
+        {6, {0, 0, 0, 5, 5, 0}, 6, "a packet of 5 bytes in a block that has room for 4"},
+        {3, {5, 0}, 2, "a packet of 5 bytes in a block that has room for 4"},
+        {6, {0, 0, 0, 0, 0, 0x00010001}, 6, "an option of 1 bytes reaches beyond its block"},
+        {1, {1, 0, 0x00010001}, 3, "an option of 1 bytes reaches beyond its block"},
+        {2, {1, 0, 0, 0, 0, 0}, 6, "a packet of interface 1, and 1 are described"},
+        {0x0a0d0d0a, {0x1a2b3c4e, 1, 0, 0}, 4, "byte-order magic"},
+        {0x0a0d0d0a, {0x1a2b3c4d, 2, 0, 0}, 4, "version 2"},
+        {0x0a0d0d0a, {0x1a2b3c4d, 1, 0}, 3, "a section header of 24 bytes"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        image = pcapng_header(false);
+        block(&image, 6, 0, frame, 6);
+        block(&image, wrong[i].type, 0, wrong[i].words, wrong[i].count);
+        assert_damaged(&image, 1, wrong[i].says);
+    }
+    /* A section has its own interfaces. */
+    image = pcapng_header(false);
+    block(&image, 6, 0, frame, 6);
+    block(&image, 0x0a0d0d0a, 0, (const uint32_t[]){0x1a2b3c4d, 1, 0, 0}, 4);
+    block(&image, 6, 0, frame, 6);
+    assert_damaged(&image, 1, "a packet of interface 0, and 0 are described");
+    /* More than is kept is passed over where it need not be kept, if it is there. */
+    image = pcapng_header(false);
+    block(&image, 0x0bad, 0x7ffffffc, frame, 6);
+    assert_damaged(&image, 0, "the file ends");
+    image = pcapng_header(false);
+    block(&image, 6, (16U << 20) + 4, frame, 6);
+    assert_damaged(&image, 0, "at most 16777216 are taken");
+}
+
+/* --- what pcapng can say ------------------------------------------------------------------------
+ */
+
+static void text(struct image *image, unsigned code, const char *value)
+{
+    size_t length = strlen(value);
+    word16(image, code);
+    word16(image, (unsigned)length);
+    memcpy(image->bytes + image->length, value, length);
+    image->length += length;
+    zeros(image, -length % 4);
+}
+
+/* Writes the length of the block that began at `start`, before and behind it. */
+static void close_block(struct image *image, size_t start)
+{
+    size_t end = image->length;
+    image->length = start + 4;
+    word(image, (uint32_t)(end + 4 - start));
+    image->length = end;
+    word(image, (uint32_t)(end + 4 - start));
+}
+
+static size_t open_block(struct image *image, uint32_t type)
+{
+    size_t start = image->length;
+    word(image, type);
+    word(image, 0);
+    return start;
+}
+
+static void interface(struct image *image, unsigned linktype, uint32_t snaplen, const char *name)
+{
+    size_t start = open_block(image, 1);
+    word16(image, linktype);
+    word16(image, 0);
+    word(image, snaplen);
+    text(image, 2, name);
+    close_block(image, start);
+}
+
+/* Interfaces of three link types in two sections of different byte orders; packets in all three
+ * kinds of block; and blocks of other kinds between them. */
+static void reads_every_block_of_pcapng(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t length, original;
+        int linktype;
+        const char *iface;
+        enum capture_direction direction;
+        const char *comments[3];
+    } frames[] = {
+        {4, 9, CAPTURE_ETHERNET, NULL, CAPTURE_SENT, {"one", "four"}},
+        {3, 3, CAPTURE_RAW_IP, "raw0", CAPTURE_UNKNOWN, {0}},
+        {5, 7, 113, "sll0", CAPTURE_RECEIVED, {"old"}},
+        {6, 6, CAPTURE_ETHERNET, NULL, CAPTURE_UNKNOWN, {0}},
+        {2, 8, CAPTURE_RAW_IP, "raw1", CAPTURE_UNKNOWN, {0}},
+    };
+    for (int big = 0; big < 2; big++) {
+        struct image image = pcapng_header(big);
+        interface(&image, 101, 0, "raw0");
+        block(&image, 0x0bad, 0, (const uint32_t[]){1, 2, 3}, 3);
+        size_t at = open_block(&image, 6);
+        for (int i = 0; i < 3; i++)
+            word(&image, i == 2 ? 2500 : 0);
+        word(&image, 4);
+        word(&image, 9);
+        zeros(&image, 4);
+        text(&image, 1, "one");
+        text(&image, 1, ""); /* is none */
+        text(&image, 1, "four");
+        word16(&image, 2);
+        word16(&image, 4);
+        word(&image, 2); /* outbound */
+        close_block(&image, at);
+        block(&image, 6, 0, (const uint32_t[]){1, 0, 2, 3, 3, 0}, 6);
+        interface(&image, 113, 0, "sll0");
+        block(&image, 5, 0, (const uint32_t[]){0, 0, 0}, 3);
+        at = open_block(&image, 2);
+        word16(&image, 2);
+        word16(&image, 99); /* drops */
+        word(&image, 0);
+        word(&image, 3);
+        word(&image, 5);
+        word(&image, 7);
+        zeros(&image, 8);
+        text(&image, 1, "old");
+        word16(&image, 2);
+        word16(&image, 4);
+        word(&image, 1);
+        close_block(&image, at);
+        block(&image, 3, 0, (const uint32_t[]){6, 0, 0}, 3);
+        image.big = !big;
+        block(&image, 0x0a0d0d0a, 0,
+              (const uint32_t[]){0x1a2b3c4d, image.big ? 0x10000 : 1, UINT32_MAX, UINT32_MAX}, 4);
+        interface(&image, 101, 2, "raw1");
+        block(&image, 3, 0, (const uint32_t[]){8, 0}, 2); /* cut by the interface's limit */
+
+        struct error err;
+        struct reading reading;
+        struct reader *reader = open_good(put(&image, "mixed.pcapng"));
+        assert_true(reader_mixes(reader));
+        assert_int_equal(reader_linktype(reader), CAPTURE_ETHERNET);
+        for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+            if (reader_next(reader, &reading, &err) != 1)
+                fail_msg("frame %zu: %s", i, err.message);
+            assert_int_equal(reading.length, frames[i].length);
+            assert_int_equal(reading.original, frames[i].original);
+            assert_int_equal(reading.linktype, frames[i].linktype);
+            assert_int_equal(reader_linktype(reader), frames[i].linktype);
+            assert_int_equal(reading.direction, frames[i].direction);
+            assert_int_equal(!reading.iface, !frames[i].iface);
+            if (reading.iface)
+                assert_string_equal(reading.iface, frames[i].iface);
+            assert_int_equal(!reading.comments, !frames[i].comments[0]);
+            for (size_t j = 0; reading.comments && j < 3; j++) {
+                assert_int_equal(!reading.comments[j], !frames[i].comments[j]);
+                if (!reading.comments[j])
+                    break;
+                assert_string_equal(reading.comments[j], frames[i].comments[j]);
+            }
+            static const int64_t times[] = {2500, 2000, 3000, 0, 0};
+            assert_int_equal(reading.time, times[i]);
+        }
+        assert_int_equal(reader_next(reader, &reading, &err), 0);
+        reader_close(reader);
+    }
+}
+
+/* More comments than are taken: the first of them. */
+static void takes_so_many_comments(void **state)
+{
+    (void)state;
+    struct image image = pcapng_header(false);
+    size_t at = open_block(&image, 6);
+    zeros(&image, 20);
+    for (int i = 0; i < READING_COMMENTS + 10; i++)
+        text(&image, 1, "c");
+    close_block(&image, at);
+    struct error err;
+    struct reading reading;
+    struct reader *reader = open_good(put(&image, "comments.pcapng"));
+    assert_int_equal(reader_next(reader, &reading, &err), 1);
+    size_t count = 0;
+    while (reading.comments[count])
+        assert_string_equal(reading.comments[count++], "c");
+    assert_int_equal(count, READING_COMMENTS);
+    reader_close(reader);
+}
+
+static void times_have_any_resolution(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t digits;
+        int64_t offset;
+        uint64_t stamp;
+        int64_t time;
+    } rows[] = {
+        {0, 0, 5, 5 * NS_PER_S},
+        {3, 0, 1700000000123, 1700000000123000000},
+        {6, 0, 1700000000123456, 1700000000123456000},
+        {9, 0, 1700000000123456789, 1700000000123456789},
+        {12, 0, 1234567890123, 1234567890},
+        {28, 0, UINT64_MAX, 1},
+        {29, 0, UINT64_MAX, 0},
+        {127, 0, UINT64_MAX, 0},
+        {0x80, 0, 7, 7 * NS_PER_S},
+        {0x80 + 10, 0, 1536, 1500000000},
+        {0x80 + 32, 0, UINT64_C(3) << 31, 1500000000},
+        {0xff, 0, UINT64_MAX, 0},
+        {0, 0, UINT64_MAX, INT64_MAX},
+        {0x80, 0, UINT64_MAX, INT64_MAX},
+        {9, 10, 5, 10 * NS_PER_S + 5},
+        {9, -1, 3 * NS_PER_S, 2 * NS_PER_S},
+        {9, -4, 3 * NS_PER_S, 0},
+        {9, INT64_MAX, 1, INT64_MAX},
+        {9, INT64_MIN, 1, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct image image = {.big = false};
+        block(&image, 0x0a0d0d0a, 0, (const uint32_t[]){0x1a2b3c4d, 1, 0, 0}, 4);
+        uint64_t offset = (uint64_t)rows[i].offset, stamp = rows[i].stamp;
+        const uint32_t words[] = {1,
+                                  0,
+                                  0x00010009,
+                                  rows[i].digits,
+                                  0x0008000e,
+                                  (uint32_t)offset,
+                                  (uint32_t)(offset >> 32)};
+        block(&image, 1, 0, words, 7);
+        block(&image, 6, 0, (const uint32_t[]){0, (uint32_t)(stamp >> 32), (uint32_t)stamp, 0, 0},
+              5);
+        struct error err;
+        struct reading reading;
+        struct reader *reader = open_good(put(&image, "times.pcapng"));
+        assert_int_equal(reader_next(reader, &reading, &err), 1);
+        if (reading.time != rows[i].time)
+            fail_msg("row %zu: %lld", i, (long long)reading.time);
+        reader_close(reader);
+    }
+}
+
+/* A section without an interface is a capture of nothing. */
+static void reads_a_file_of_nothing(void **state)
+{
+    (void)state;
+    struct image image = pcapng_header(false);
+    image.length = 28;
+    int end;
+    struct error err;
+    assert_int_equal(read_all(put(&image, "none.pcapng"), &end, &err), 0);
+    assert_int_equal(end, 0);
 }
 
 static size_t peak_kib(void)
@@ -482,6 +742,28 @@ static void L7_memory_is_bounded(void **state)
     assert_int_equal(end, 0);
     assert_true(peak_kib() < before + 65536);
     unlink(path);
+
+    /* A block of a GiB that is passed over, and one of 16 MiB of which nothing is there. */
+    image = pcapng_header(false);
+    size_t at = image.length;
+    word(&image, 0x0bad);
+    word(&image, 1U << 30);
+    path = put(&image, "huge");
+    before = peak_kib();
+    assert_int_equal(truncate(path, (off_t)at + (1 << 30) - 4), 0);
+    file = fopen(path, "ab");
+    assert_non_null(file);
+    assert_int_equal(fwrite("\0\0\0\x40", 1, 4, file), 4);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(read_all(path, &end, &err), 0);
+    assert_int_equal(end, 0);
+    assert_true(peak_kib() < before + 1024);
+    unlink(path);
+    image = pcapng_header(false);
+    block(&image, 6, 16U << 20, (const uint32_t[]){0, 0, 0, 4, 4, 0}, 6);
+    before = peak_kib();
+    assert_damaged(&image, 0, "the file ends");
+    assert_true(peak_kib() < before + 1024);
 }
 
 static int make_folder(void **state)
@@ -508,6 +790,10 @@ int main(void)
         cmocka_unit_test(L4_headers),
         cmocka_unit_test(L5_records),
         cmocka_unit_test(L6_blocks),
+        cmocka_unit_test(reads_every_block_of_pcapng),
+        cmocka_unit_test(takes_so_many_comments),
+        cmocka_unit_test(times_have_any_resolution),
+        cmocka_unit_test(reads_a_file_of_nothing),
         cmocka_unit_test(L7_memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
