@@ -281,7 +281,8 @@ static int link_raw_packet(lua_State *L)
 }
 
 /* raw_count(most [, until]) -> how many frames were taken and thrown away, which is less than
- * `most` if there are no more now | false, where the next came after `until` | nil, error */
+ * `most` if there are no more now; behind it true, where the next came after `until`, or nil and an
+ * error */
 static int link_raw_count(lua_State *L)
 {
     struct linking *linking = check_open(L, 1);
@@ -292,13 +293,11 @@ static int link_raw_count(lua_State *L)
     int got = 1;
     while (count < most && (got = take_frame(linking, &frame, until, &err)) == 1)
         count++;
+    lua_pushinteger(L, count);
     if (got < 0)
-        return push_failure(L, &err);
-    if (got == 2)
-        lua_pushboolean(L, 0);
-    else
-        lua_pushinteger(L, count);
-    return 1;
+        return 1 + push_failure(L, &err);
+    lua_pushboolean(L, got == 2);
+    return 2;
 }
 
 /* raw_taken() -> frames that were taken, and the sum of their lengths on the wire */

@@ -201,4 +201,25 @@ t.test("an interface that is not there, or goes, is named", function()
   t.equal(err.code, "ENETDOWN")
 end)
 
+t.test("what was counted before the interface went away is in the report", function()
+  assert(os.execute [[ip link add lost0 type veth peer name lost1 &&
+    ip link set lost0 up && ip link set lost1 up]])
+  local link = assert(net.link { iface = "lost1", filter = "less 1" })
+  local counter = task.spawn(net.count, { iface = "lost0", filter = ODD, timeout = 5 })
+  task.sleep(0) -- it is armed now
+  for i = 1, 3 do assert(link:send(frame(i))) end
+  assert(os.execute "ip link del lost0")
+  local none, err, report = counter:join()
+  t.equal(none, nil)
+  t.contains(err.message, "lost0")
+  t.equal(report.packets, 3)
+  t.equal(report.matched, 3)
+end)
+
+t.test("an interface in the list twice is the caller's mistake", function()
+  local ok, err = pcall(net.sniff, { iface = { "srv0", "srv0" }, timeout = 0 })
+  t.equal(ok, false)
+  t.contains(err, "iface: srv0 is in the list twice")
+end)
+
 t.done()

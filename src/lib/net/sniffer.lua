@@ -98,9 +98,9 @@ end
 local function tally(self, link, slice)
   repeat
     local most = math.min(BATCH, self.limit - self.matched)
-    local n, past = link:raw_count(most, self.last)
-    if not n then return failed(self, past) end
+    local n, past, err = link:raw_count(most, self.last)
     self.matched = self.matched + n
+    if err then return failed(self, err) end
     if self.matched >= self.limit then
       self.done = true
     elseif past then
@@ -203,10 +203,15 @@ end
 -- What `value` names, as a list.
 local function list_of(name, value, what, good)
   local list = type(value) == "table" and not getmetatable(value) and value or { value }
-  for _, one in ipairs(list) do
+  local seen = {}
+  for _, one in ipairs(check.list(name, list)) do
     if not good(one) then
       check.fail(("%s: %s or a list of them expected, got %s"):format(name, what, type(one)))
     end
+    if seen[one] then
+      check.fail(("%s: %s is in the list twice"):format(name, core.escape(tostring(one))))
+    end
+    seen[one] = true
   end
   if #list == 0 then check.fail(name .. ": the list is empty") end
   return list
@@ -262,9 +267,6 @@ local function open(options, use, timeout, counting)
     end
     for i, link in ipairs(list_of("link", options.link, "a link", is_link)) do
       self.links[i] = link
-      for j = 1, i - 1 do
-        if self.links[j] == link then check.fail "link: one is in the list twice" end
-      end
     end
   else
     local names = options.iface == nil and { false }
