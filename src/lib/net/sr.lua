@@ -16,10 +16,11 @@
 --
 --     sr   -> answered: a list of { sent =, answer =, rtt = seconds since it was last sent },
 --             unanswered: a list of packets, others: what came and answered nothing, with it what
---             came twice, and a report { sent =, seconds =, dropped =, lost =,
---             errors = { { packet =, error = }, … } }: sendings, frames that the kernel dropped,
---             others that did not fit into 64 MiB, and packets that could not be sent (no route,
---             say), which count as unanswered. nil and an error if that was so with every one
+--             came twice (but not what was sent, which comes through lo as well), and a report
+--             { sent =, seconds =, dropped =, lost =, errors = { { packet =, error = }, … } }:
+--             sendings, frames that the kernel dropped, others that did not fit into 64 MiB, and
+--             packets that could not be sent (no route, say), which count as unanswered. nil and
+--             an error if that was so with every one
 --     sr1  -> the first answer, rtt, others | nil, error (ETIMEDOUT), others
 --
 -- Options: timeout (seconds after the last packet, 2), retry (rounds of sending again what has no
@@ -314,8 +315,9 @@ function run:fill(entry)
     if not way and (not self.frames or not self.iface) then return nil, err end
   end
   if way then
-    entry.group = way.broadcast
-    self.ifaces[way.iface] = true
+    local iface = self.ifaces[way.iface] or core.interface(way.iface) or {}
+    entry.group, entry.looped = way.broadcast, iface.loopback
+    self.ifaces[way.iface] = iface
     self.foreign = self.foreign or not way.ours
   end
   if names[at] == "arp" then
@@ -428,6 +430,7 @@ end
 local function offer(runs, packet)
   local known = false
   for _, one in ipairs(runs) do known = one:take(packet) or known end
+  for _, one in ipairs(runs) do known = known or one:is_own(packet) end
   if known then return end
   for _, one in ipairs(runs) do
     if one.kept + #packet > OTHERS_MAX then
@@ -437,6 +440,17 @@ local function offer(runs, packet)
       one.others[#one.others + 1] = packet
     end
   end
+end
+
+-- What makes a datagram the same one after the kernel has filled in its id.
+local function likeness(ip)
+  return ip and ip.src and ip.dst and table.concat { ip.src, " ", ip.dst, " ", ip.payload }
+end
+
+-- Through lo what is sent comes in as well, where it goes.
+function run:is_own(packet)
+  local like = self.looped and likeness(packet.ip or packet.ip6)
+  return like and self.looped[like] or false
 end
 
 function run:take(packet)
@@ -571,6 +585,11 @@ function run:prepare()
   table.insert(self.runs, self)
   for _, entry in ipairs(self.entries) do
     if not entry.failed then self.waiting:add(entry) end
+    local like = entry.looped and likeness(entry.sent.ip or entry.sent.ip6)
+    if like then
+      self.looped = self.looped or {}
+      self.looped[like] = true
+    end
   end
   return true
 end
