@@ -201,7 +201,7 @@ static bool add_set(lua_State *L, const struct bursting *bursting, struct error 
 static int burst_object_add(lua_State *L)
 {
     struct bursting *bursting = check_burst(L);
-    struct error err;
+    struct error err = {.code = ""};
     double count = 1;
     bool good;
     lua_settop(L, 2);
