@@ -1,0 +1,96 @@
+--- tcplua.verdict: what a test is found to be, from those who judge to those who report.
+--
+--     local verdict = require "tcplua.verdict"
+--     error(verdict.failure { message = "wanted an ACK, got a RST", text = "…" }, 0)
+--
+-- A failure is a table, raised by what stops a test and recorded by what only marks it:
+--
+--     verdict   "fail", or "inconclusive": a check of time failed while the tester itself was late
+--     message   one sentence; text: the whole explanation, which is its tostring too
+--     file, line             where the script asked
+--     wanted, got            both sides, where there are two
+--     lateness, capture      seconds that the tester was late; a file with the packets
+--
+-- `tcplua test` takes what was recorded after each test; in a plain script it is printed on stderr.
+local check = require "tcplua.check"
+
+local verdict = {}
+
+local Failure = { __name = "tcplua.failure" }
+
+function Failure:__tostring()
+  return self.text or self.message
+end
+
+local collecting = false
+local recorded = {}
+local closers = {}
+
+--- The file and the line of the script that called into our modules; nil where there is none.
+function verdict.place()
+  local level = 1
+  while true do
+    level = level + 1
+    local at = debug.getinfo(level, "Sl")
+    if not at then return nil end
+    if at.what ~= "C" and not at.short_src:find "^tcplua/" then
+      return at.source:gsub("^[@=]", ""), at.currentline
+    end
+  end
+end
+
+--- Makes a failure of a table of the fields above; verdict is "fail", and file and line are the
+-- script's, where they are left out.
+function verdict.failure(fields)
+  fields = check.options(fields)
+  if type(fields.message) ~= "string" then check.fail "message: a string expected" end
+  fields.verdict = fields.verdict or "fail"
+  if not fields.file then fields.file, fields.line = verdict.place() end
+  return setmetatable(fields, Failure)
+end
+
+--- Whether a value is a failure.
+function verdict.is(value)
+  return getmetatable(value) == Failure
+end
+
+--- Marks the running test with a failure and goes on.
+function verdict.record(failure)
+  if not verdict.is(failure) then check.fail "failure: one of verdict.failure expected" end
+  if collecting then
+    recorded[#recorded + 1] = failure
+  else
+    local at = failure.file and ("%s:%d: "):format(failure.file, failure.line) or ""
+    io.stderr:write("tcplua: ", at, tostring(failure), "\n")
+  end
+end
+
+--- Keeps what is recorded from now on for verdict.take, as the test runner asks.
+function verdict.collect()
+  collecting = true
+end
+
+--- What was recorded since the last call: a list of failures.
+function verdict.take()
+  local list = recorded
+  recorded = {}
+  return list
+end
+
+--- Registers `f` to be asked once, when the running test is over, for a list of lines: what came
+-- and nobody looked at.
+function verdict.at_end(f)
+  closers[#closers + 1] = f
+end
+
+--- Asks all that was registered: a list of lines.
+function verdict.leftovers()
+  local list, lines = closers, {}
+  closers = {}
+  for _, f in ipairs(list) do
+    for _, line in ipairs(f() or {}) do lines[#lines + 1] = line end
+  end
+  return lines
+end
+
+return verdict
