@@ -24,8 +24,8 @@ enum field_kind {
     FIELD_OPTIONS, /* a list of options (option.h); begins on a byte */
 };
 
-/* What a field means to the packet. From ROLE_HEADER_LENGTH on they are
- * computed where the script has not set them. */
+/* What a field means to the packet. From ROLE_HEADER_LENGTH on they are computed where the script
+ * has not set them. */
 enum field_role {
     ROLE_PLAIN,
     ROLE_SRC,             /* the addresses that a pseudo-header takes */
@@ -73,6 +73,12 @@ static inline bool field_is_computed(const struct field *f)
     return f->role >= ROLE_HEADER_LENGTH;
 }
 
+/* Whether the packet fills it in where it was not set by hand: what is computed, and a port. */
+static inline bool field_is_filled(const struct field *f)
+{
+    return field_is_computed(f) || f->role == ROLE_DPORT;
+}
+
 /* Whether it holds a number (FIELD_FLAGS included). */
 static inline bool field_is_number(const struct field *f)
 {
@@ -83,6 +89,12 @@ static inline bool field_is_number(const struct field *f)
 static inline bool field_inside(const struct field *f, size_t length)
 {
     return (size_t)f->bit + f->width <= length * 8;
+}
+
+/* Whether two fields of a header have bits in common. */
+static inline bool field_overlaps(const struct field *f, const struct field *g)
+{
+    return f->bit < g->bit + g->width && g->bit < f->bit + f->width;
 }
 
 /* The greatest number it holds. */

@@ -4,10 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/addr.h"
-#include "packet/checksum.h"
-#include "packet/option.h"
-
 void packet_init(struct packet *p, const struct registry *registry)
 {
     memset(p, 0, offsetof(struct packet, layers));
@@ -43,11 +39,6 @@ bool packet_reserve(struct packet *p, size_t room, struct error *err)
     return fail(err, ERROR_ENVIRONMENT, "ENOMEM", "no memory for a packet of %zu bytes", room);
 }
 
-static uint32_t header_end(const struct layer *l)
-{
-    return l->offset + l->header;
-}
-
 static void make_stale(struct packet *p, size_t layers)
 {
     if (layers > p->stale)
@@ -56,7 +47,7 @@ static void make_stale(struct packet *p, size_t layers)
 
 static uint32_t payload_offset(const struct packet *p)
 {
-    return p->count > 0 ? header_end(&p->layers[p->count - 1]) : 0;
+    return p->count > 0 ? layer_payload(&p->layers[p->count - 1]) : 0;
 }
 
 static uint32_t payload_end(const struct packet *p)
@@ -196,153 +187,6 @@ const uint8_t *packet_payload(const struct packet *p, size_t *length)
     return p->bytes ? p->bytes + payload_offset(p) : nothing;
 }
 
-static void pin(struct layer *l, const struct field *f)
-{
-    l->pins |= UINT64_C(1) << (f - l->proto->fields);
-}
-
-/* Sets the length of a header whose fixed part is here. */
-static enum packet_stop read_header_length(const struct packet *p, struct layer *l,
-                                           const struct roles *r)
-{
-    size_t here = l->end - l->offset, length = l->proto->minimum;
-    if (r->header)
-        length = (size_t)(field_get(r->header, p->bytes + l->offset) + r->header->bias) *
-                 r->header->unit;
-    else if (r->tail)
-        length = here;
-    l->header = (uint32_t)length;
-    if (length >= l->proto->minimum && length <= here)
-        return PACKET_WHOLE;
-    pin(l, r->header);
-    l->header = (uint32_t)(length > here ? here : l->proto->minimum);
-    return length > here && p->missing > 0 ? PACKET_CUT : PACKET_LIE;
-}
-
-/* Moves the end of the layer to where its length field says. */
-static enum packet_stop read_length(struct packet *p, struct layer *l, const struct roles *r,
-                                    bool quoted)
-{
-    const struct field *f = r->total ? r->total : r->payload;
-    if (!f)
-        return PACKET_WHOLE;
-    uint64_t end = (r->total ? l->offset : header_end(l)) + field_get(f, p->bytes + l->offset);
-    if (end < header_end(l)) {
-        pin(l, f);
-        return PACKET_LIE;
-    }
-    if (end > l->end) {
-        pin(l, f);
-        if (p->missing == 0 && !quoted)
-            p->missing = (uint32_t)(end - l->end);
-        return PACKET_CUT;
-    }
-    l->end = (uint32_t)end;
-    return PACKET_WHOLE;
-}
-
-/* The protocol of a port, if there is a whole header of it: a port says less than a number that is
- * there for the purpose. */
-static const struct proto *by_port(const struct registry *registry, enum number_space space,
-                                   uint64_t port, size_t length)
-{
-    const struct proto *proto = registry_numbered(registry, space, (uint32_t)port);
-    return proto && length > 0 && length >= proto->minimum ? proto : NULL;
-}
-
-static bool is_quoting(const struct proto *proto, const struct proto *next)
-{
-    return (proto->next == SPACE_ICMP || proto->next == SPACE_ICMP6) &&
-           (next == &proto_ip || next == &proto_ip6);
-}
-
-void packet_parse(struct packet *p, const struct proto *first)
-{
-    uint32_t at = 0, end = p->size;
-    bool quoted = false;     /* in the packet that an ICMP error quotes as far as it likes */
-    bool incomplete = false; /* checksums cannot be known: cut off, or a fragment */
-    p->count = 0;
-    p->missing = 0;
-    p->stop = PACKET_WHOLE;
-    p->stale = 0;
-    for (const struct proto *proto = first; proto;) {
-        if (p->count == PACKET_LAYERS) {
-            p->stop = PACKET_DEEP;
-            break;
-        }
-        struct layer *l = &p->layers[p->count];
-        const struct roles *r = registry_roles(p->registry, proto);
-        *l = (struct layer){proto, r->source | (quoted ? r->computed : 0), at, 0, end};
-        if (end - at < proto->minimum) {
-            p->stop = PACKET_CUT;
-            l->header = end - at;
-            l->pins |= r->computed;
-            if (l->header > 0)
-                p->count++;
-            at = end;
-            break;
-        }
-        p->count++;
-        p->stop = read_header_length(p, l, r);
-        at = header_end(l);
-        if (p->stop != PACKET_WHOLE)
-            break;
-        if (read_length(p, l, r, quoted) == PACKET_LIE) {
-            p->stop = PACKET_LIE;
-            break;
-        }
-        end = l->end;
-        const uint8_t *header = packet_header(p, p->count - 1U);
-        if (r->quoted && packet_shows(p, p->count - 1U, r->quoted)) {
-            uint64_t length = field_get(r->quoted, header) * r->quoted->unit;
-            if (length > 0 && length < end - at)
-                end = at + (uint32_t)length; /* extensions of the message follow (RFC 4884) */
-        }
-        incomplete = incomplete || p->missing > 0 || (r->more && field_get(r->more, header) != 0);
-        if (incomplete)
-            l->pins |= r->checksums;
-        if (r->fragment && field_get(r->fragment, header) != 0) {
-            p->stop = PACKET_FRAGMENT;
-            break;
-        }
-        const struct proto *next = NULL;
-        if (r->next)
-            next =
-                registry_numbered(p->registry, proto->next, (uint32_t)field_get(r->next, header));
-        if (r->dport)
-            pin(l, r->dport);
-        if (r->dport && p->registry->spaces >> proto->next & 1) {
-            next = by_port(p->registry, proto->next, field_get(r->dport, header), end - at);
-            if (!next)
-                next = by_port(p->registry, proto->next, field_get(r->sport, header), end - at);
-        }
-        quoted = quoted || (next && is_quoting(proto, next));
-        proto = next;
-    }
-    if (p->stop == PACKET_WHOLE && p->missing > 0)
-        p->stop = PACKET_CUT;
-    else if (p->stop == PACKET_CUT && p->missing == 0 && quoted)
-        p->stop = PACKET_WHOLE; /* only the quote ends early */
-    p->stop_offset = at;
-}
-
-const struct proto *packet_ip_proto(const uint8_t *bytes, size_t length)
-{
-    return length > 0 && bytes[0] >> 4 == 6 ? &proto_ip6 : &proto_ip;
-}
-
-const struct proto *packet_null_proto(const uint8_t *bytes, size_t length)
-{
-    return length >= 2 && bytes[0] == 0 && bytes[1] == 0 ? &proto_loop : &proto_null;
-}
-
-const char *packet_stop_name(enum packet_stop stop)
-{
-    static const char *const names[] = {"whole", "fragment", "cut short", "impossible length",
-                                        "too many layers"};
-    return names[stop];
-}
-
 int packet_layer(const struct packet *p, const char *name)
 {
     for (int i = 0; i < p->count; i++)
@@ -363,19 +207,13 @@ bool packet_shows(const struct packet *p, size_t i, const struct field *f)
     return !f->when || memchr(f->when + 1, packet_header(p, i)[0], f->when[0]) != NULL;
 }
 
-/* Whether it may change when it was not set by hand. */
-static bool is_filled(const struct field *f)
-{
-    return field_is_computed(f) || f->role == ROLE_DPORT;
-}
-
-/* Such fields that share a bit with `f`, as pins. */
+/* The fields that are filled in and share a bit with `f`, as pins. */
 static uint64_t filled_under(const struct proto *proto, const struct field *f)
 {
     uint64_t pins = 0;
     for (size_t i = 0; i < proto->count; i++) {
         const struct field *g = &proto->fields[i];
-        if (is_filled(g) && f->bit < g->bit + g->width && g->bit < f->bit + f->width)
+        if (field_is_filled(g) && field_overlaps(f, g))
             pins |= UINT64_C(1) << i;
     }
     return pins;
@@ -390,8 +228,8 @@ static bool is_address(const struct field *f)
 static void changed(struct packet *p, size_t i, const struct field *f)
 {
     struct layer *l = &p->layers[i];
-    if (is_filled(f) || f->role == ROLE_SRC)
-        pin(l, f);
+    if (field_is_filled(f) || f->role == ROLE_SRC)
+        l->pins |= layer_pin(l, f);
     else if (f->alias)
         l->pins |= filled_under(l->proto, f);
     make_stale(p, is_address(f) ? p->count : i + 1);
@@ -423,7 +261,7 @@ void packet_unpin(struct packet *p, size_t i, const struct field *f)
 {
     p->layers[i].pins &= ~filled_under(p->layers[i].proto, f);
     if (f->role == ROLE_SRC)
-        p->layers[i].pins &= ~(UINT64_C(1) << (f - p->layers[i].proto->fields));
+        p->layers[i].pins &= ~layer_pin(&p->layers[i], f);
     make_stale(p, i + 1);
 }
 
@@ -496,194 +334,4 @@ const uint8_t *packet_bytes(const struct packet *p, size_t i, const struct field
 {
     *length = f->width > 0 ? f->width / 8U : p->layers[i].header - f->bit / 8U;
     return packet_header(p, i) + f->bit / 8;
-}
-
-/* The number by which layer `i` announces the next one: the one that is there if it fits. */
-static void fill_next(struct packet *p, size_t i, const struct field *f)
-{
-    if (i + 1 >= p->count)
-        return;
-    const struct layer *l = &p->layers[i];
-    const struct proto *next = p->layers[i + 1].proto;
-    uint8_t *header = packet_header(p, i);
-    int64_t number = proto_number_in(next, l->proto->next);
-    if (number >= 0 && !proto_answers_to(next, l->proto->next, (uint32_t)field_get(f, header)))
-        field_set(f, header, (uint64_t)number);
-}
-
-static void fill(struct packet *p, size_t i, const struct field *f)
-{
-    const struct layer *l = &p->layers[i];
-    uint64_t value;
-    switch (f->role) {
-    case ROLE_HEADER_LENGTH:
-        value = (l->header + f->unit - 1U) / f->unit - f->bias;
-        break;
-    case ROLE_TOTAL_LENGTH:
-        value = l->end - l->offset;
-        break;
-    case ROLE_PAYLOAD_LENGTH:
-        value = l->end - header_end(l);
-        break;
-    case ROLE_NEXT:
-    case ROLE_DPORT:
-        fill_next(p, i, f);
-        return;
-    default:
-        return;
-    }
-    field_set(f, packet_header(p, i), value);
-}
-
-/* The last address of an IPv4 source route that is not at its end yet (RFC 791), NULL if there is
- * none. */
-static const uint8_t *end_of_source_route(const struct packet *p, size_t i)
-{
-    enum { LOOSE = 131, STRICT = 137 };
-    struct option_walk walk = {.table = &ip_options};
-    struct option option;
-    walk.bytes = packet_bytes(p, i, proto_tail(&proto_ip), &walk.length);
-    while (option_next(&walk, &option))
-        if (option.kind == LOOSE || option.kind == STRICT) {
-            /* a pointer to the next address, counted from the kind as 1, and the addresses */
-            bool left = option.length >= 5 && option.length % 4 == 1 && option.value[0] >= 4 &&
-                        option.value[0] % 4 == 0 && option.value[0] <= option.length;
-            return left ? option.value + option.length - 4 : NULL;
-        }
-    return NULL;
-}
-
-/* The last address of a routing header that has segments left, NULL if there is none: the first
- * one of a list that is written backwards (RFC 8754), else the last one (RFC 6275). */
-static const uint8_t *end_of_segments(const struct packet *p, size_t i)
-{
-    enum { TYPE = 2, LEFT = 3, LIST = 8, SOURCE = 0, MOBILE = 2, SEGMENTS = 4 };
-    const uint8_t *header = packet_header(p, i);
-    uint32_t length = p->layers[i].header;
-    if (length < LIST + 16 || length % 16 != LIST % 16 || header[LEFT] == 0)
-        return NULL;
-    if (header[TYPE] == SEGMENTS)
-        return header + LIST;
-    return header[TYPE] == SOURCE || header[TYPE] == MOBILE ? header + length - 16 : NULL;
-}
-
-const uint8_t *packet_destination(const struct packet *p, size_t i, size_t j)
-{
-    const uint8_t *end = NULL;
-    if (p->layers[j].proto == &proto_ip)
-        end = end_of_source_route(p, j);
-    for (size_t k = i; !end && --k > j;)
-        if (p->layers[k].proto == &proto_ip6_route)
-            end = end_of_segments(p, k);
-    return end ? end : packet_header(p, j) + proto_role(p->layers[j].proto, ROLE_DST)->bit / 8U;
-}
-
-/* Adds the pseudo-header of layer `i`: the addresses of the nearest layer around it that has
- * some, and its own protocol number. */
-static bool add_pseudo(const struct packet *p, size_t i, uint64_t *sum)
-{
-    const struct layer *l = &p->layers[i];
-    int64_t number = proto_number_in(l->proto, SPACE_IP6);
-    for (size_t j = i; j-- > 0;) {
-        const struct field *src = proto_role(p->layers[j].proto, ROLE_SRC);
-        const struct field *dst = proto_role(p->layers[j].proto, ROLE_DST);
-        if (!src || !dst)
-            continue;
-        const uint8_t *header = packet_header(p, j);
-        *sum = checksum_add(*sum, header + src->bit / 8, src->width / 8U);
-        *sum = checksum_add(*sum, packet_destination(p, i, j), dst->width / 8U);
-        *sum += (number < 0 ? 0 : (uint64_t)number) + (l->end - l->offset);
-        return true;
-    }
-    return false;
-}
-
-/* The checksum of layer `i` as it should be, and the sum of its pseudo-header alone. False if it
- * has none, or no addresses to make it with. */
-static bool sum_of(const struct packet *p, size_t i, const struct field *f, uint16_t *right,
-                   uint16_t *pseudo)
-{
-    const struct layer *l = &p->layers[i];
-    const uint8_t *header = packet_header(p, i);
-    uint64_t sum = 0;
-    if (f->role >= ROLE_CHECKSUM_PSEUDO && !add_pseudo(p, i, &sum))
-        return false;
-    *pseudo = checksum_fold(sum);
-    size_t length = f->role == ROLE_CHECKSUM_HEADER ? l->header : l->end - l->offset;
-    size_t at = f->bit / 8U; /* even */
-    sum = checksum_add(sum, header, at);
-    sum = checksum_add(sum, header + at + 2, length - at - 2);
-    *right = checksum_finish(sum);
-    if (f->role == ROLE_CHECKSUM_UDP && *right == 0)
-        *right = 0xffff;
-    return true;
-}
-
-static const struct field *checksum_field(const struct proto *proto)
-{
-    for (size_t i = 0; i < proto->count; i++)
-        if (proto->fields[i].role >= ROLE_CHECKSUM_HEADER)
-            return &proto->fields[i];
-    return NULL;
-}
-
-void packet_finish(struct packet *p)
-{
-    for (size_t i = p->stale; i-- > 0;) {
-        const struct layer *l = &p->layers[i];
-        const struct field *checksum = NULL;
-        uint16_t right, pseudo;
-        for (size_t j = 0; j < l->proto->count; j++) {
-            const struct field *f = &l->proto->fields[j];
-            if (!is_filled(f) || l->pins >> j & 1 || !packet_has(p, i, f))
-                continue;
-            if (f->role >= ROLE_CHECKSUM_HEADER)
-                checksum = f; /* comes last */
-            else
-                fill(p, i, f);
-        }
-        if (checksum && sum_of(p, i, checksum, &right, &pseudo))
-            field_set(checksum, packet_header(p, i), right);
-    }
-    p->stale = 0;
-}
-
-/* Whether layer `i` is part of a fragment or of a quoted packet. */
-static bool is_partial(const struct packet *p, size_t i)
-{
-    for (size_t j = 0; j < i; j++) {
-        const struct proto *proto = p->layers[j].proto;
-        const struct field *offset = proto_role(proto, ROLE_FRAGMENT);
-        const struct field *more = proto_role(proto, ROLE_MORE);
-        const uint8_t *header = packet_header(p, j);
-        if (is_quoting(proto, p->layers[j + 1].proto) || (offset && field_get(offset, header)) ||
-            (more && field_get(more, header)))
-            return true;
-    }
-    return false;
-}
-
-enum packet_sum packet_checksum(const struct packet *p, size_t i, uint16_t *right)
-{
-    const struct layer *l = &p->layers[i];
-    const struct field *f = checksum_field(l->proto);
-    uint16_t should, pseudo;
-    if (!f)
-        return SUM_NONE;
-    if (l->header < l->proto->minimum)
-        return SUM_UNKNOWN;
-    if (f->role != ROLE_CHECKSUM_HEADER && (p->missing > 0 || is_partial(p, i)))
-        return SUM_UNKNOWN;
-    if (!sum_of(p, i, f, &should, &pseudo))
-        return SUM_NONE;
-    if (right)
-        *right = should;
-    uint16_t found = (uint16_t)field_get(f, packet_header(p, i));
-    if (f->role == ROLE_CHECKSUM_UDP && found == 0)
-        return SUM_NONE;
-    /* 0xffff is another 0 in ones' complement arithmetic; but a sum of nothing but zeros is not
-     * the one that a receiver wants to find */
-    if (found == should || (found == 0xffff && should == 0))
-        return SUM_GOOD;
-    return f->role >= ROLE_CHECKSUM_PSEUDO && found == pseudo ? SUM_PARTIAL : SUM_BAD;
 }

@@ -35,6 +35,18 @@ struct layer {
     uint32_t end;    /* one past the last byte of the layer and all that it carries */
 };
 
+/* Where the header of a layer ends, and what it carries begins. */
+static inline uint32_t layer_payload(const struct layer *l)
+{
+    return l->offset + l->header;
+}
+
+/* The bit of `pins` that is the field's. */
+static inline uint64_t layer_pin(const struct layer *l, const struct field *f)
+{
+    return UINT64_C(1) << (f - l->proto->fields);
+}
+
 /* Why parsing ended where it did. */
 enum packet_stop {
     PACKET_WHOLE,    /* at the payload, or at a protocol that has no table */
@@ -141,13 +153,15 @@ bool packet_reset(struct packet *packet, size_t i, const struct field *f, struct
 const uint8_t *packet_bytes(const struct packet *packet, size_t i, const struct field *f,
                             size_t *length);
 
+/* Whether a field that would be computed is not: it was set by hand, or was a lie that was parsed.
+ * packet_unpin() has it computed again. */
 bool packet_pinned(const struct packet *packet, size_t i, const struct field *f);
+void packet_unpin(struct packet *packet, size_t i, const struct field *f);
+
 /* The source address of layer `i`, an IP header, if nobody has set it and it was not parsed:
  * whoever sends the packet may fill it in. `*dst` is where it goes to. Else NULL. */
 const struct field *packet_open_source(const struct packet *packet, size_t i,
                                        const struct field **dst);
-
-void packet_unpin(struct packet *packet, size_t i, const struct field *f);
 
 /* Computes what is not pinned, in the layers that depend on something that was set since the last
  * time: in that layer and those around it, and for an address in those inside too. */
@@ -158,9 +172,9 @@ void packet_finish(struct packet *packet);
 const uint8_t *packet_destination(const struct packet *packet, size_t i, size_t j);
 
 enum packet_sum {
-    SUM_NONE,    /* no checksum field, or UDP without one, or addresses missing */
-    SUM_GOOD,    /* */
-    SUM_BAD,     /* */
+    SUM_NONE, /* no checksum field, or UDP without one, or addresses missing */
+    SUM_GOOD,
+    SUM_BAD,
     SUM_PARTIAL, /* that of the pseudo-header alone: left by a local sender with offload */
     SUM_UNKNOWN, /* the bytes are not all here: cut off, or a fragment */
 };

@@ -57,6 +57,12 @@ int64_t proto_number_in(const struct proto *proto, enum number_space space)
     return -1;
 }
 
+bool proto_quotes(const struct proto *proto, const struct proto *next)
+{
+    return (proto->next == SPACE_ICMP || proto->next == SPACE_ICMP6) &&
+           (next == &proto_ip || next == &proto_ip6);
+}
+
 static struct roles roles_of(const struct proto *proto)
 {
     struct roles r = {0};

@@ -69,6 +69,9 @@ void proto_initial(const struct proto *proto, uint8_t *header);
 bool proto_answers_to(const struct proto *proto, enum number_space space, uint32_t number);
 int64_t proto_number_in(const struct proto *proto, enum number_space space);
 
+/* Whether `next` behind a header of `proto` is the packet that an ICMP error quotes. */
+bool proto_quotes(const struct proto *proto, const struct proto *next);
+
 /* The fields of a protocol by what they mean to the parser; NULL where there is none. */
 struct roles {
     const struct field *header, *total, *payload, *next, *fragment, *more, *quoted, *sport, *dport,
@@ -92,8 +95,8 @@ struct registry {
 void registry_init(struct registry *registry);
 
 /* Adds one that the caller keeps alive as long as the registry. Errors: usage, EEXIST for a name
- * that is taken, ENOSPC, EINVAL for fields outside the header or
- * too wide to be a number. */
+ * that is taken, ENOSPC for more than REGISTRY_MAX, EINVAL for fields outside the header or too
+ * wide to be a number. */
 bool registry_add(struct registry *registry, const struct proto *proto, struct error *err);
 
 const struct proto *registry_named(const struct registry *registry, const char *name);

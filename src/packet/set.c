@@ -151,11 +151,6 @@ void set_init(struct set *set)
     set->count = set->sum_count = 0;
 }
 
-static bool overlap(const struct field *f, const struct field *g)
-{
-    return f->bit < g->bit + g->width && g->bit < f->bit + f->width;
-}
-
 static bool check_room(const struct set *set, size_t count, struct error *err)
 {
     if (set->count + count <= SET_ROWS)
@@ -191,7 +186,7 @@ bool set_vary(struct set *set, struct packet *packet, size_t i, const struct fie
     size_t place = 0; /* behind the rows that come before it */
     for (size_t j = 0; j < set->count; j++) {
         const struct set_row *row = &set->rows[j];
-        if (row->layer == i && overlap(row->field, f))
+        if (row->layer == i && field_overlaps(row->field, f))
             return fail(err, ERROR_USAGE, "EINVAL",
                         "%s.%s and %s.%s have bits in common: only one of them can change from "
                         "packet to packet",
@@ -304,7 +299,7 @@ static size_t distance_of(const struct packet *p, const struct set_row *row, siz
     const struct field *dst = proto_role(around->proto, ROLE_DST);
     bool arrives = packet_destination(p, i, row->layer) ==
                    packet_header(p, row->layer) + dst->bit / 8U; /* not at the end of a route */
-    return overlap(row->field, src) || (arrives && overlap(row->field, dst))
+    return field_overlaps(row->field, src) || (arrives && field_overlaps(row->field, dst))
                ? row->at + row->size - around->offset /* in which addresses begin at even bytes */
                : 0;
 }
