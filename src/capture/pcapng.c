@@ -1,6 +1,4 @@
-/* pcapng: blocks of little-endian 32-bit words (draft-ietf-opsawg-pcapng).
- *
- *     type | length | body, padded to 4 | options | length again
+/* pcapng: the writer of pcapng files, all little-endian: pcapng_block.h says what a block is.
  *
  * A file is one section header, and from then on an interface block before the first frame of each
  * interface, an enhanced packet block for each frame, name resolution blocks between them, and at
@@ -12,29 +10,7 @@
 
 #include "base/text.h"
 #include "capture/format.h"
-
-enum {
-    SECTION_HEADER = 0x0a0d0d0a,
-    INTERFACE = 1,
-    NAME_RESOLUTION = 4,
-    STATISTICS = 5,
-    ENHANCED_PACKET = 6,
-};
-
-enum {
-    OPTION_END = 0,
-    OPTION_COMMENT = 1,
-    OPTION_IFACE_NAME = 2,
-    OPTION_PACKET_FLAGS = 2,
-    OPTION_OS = 3,
-    OPTION_IFACE_DESCRIPTION = 3,
-    OPTION_APPLICATION = 4,
-    OPTION_DROPPED = 5, /* of statistics */
-    OPTION_DELIVERED = 8,
-    OPTION_TIME_RESOLUTION = 9,
-    OPTION_IFACE_FILTER = 11,
-    OPTION_IFACE_OS = 12,
-};
+#include "capture/pcapng_block.h"
 
 enum { NAME_END, NAME_IP4, NAME_IP6 }; /* records of a name resolution block */
 
@@ -70,7 +46,7 @@ static void add32(struct buffer *out, uint32_t v)
 
 static void add_padded(struct buffer *out, const void *bytes, size_t length)
 {
-    uint8_t *p = buffer_add(out, (length + 3) & ~(size_t)3);
+    uint8_t *p = buffer_add(out, PCAPNG_PADDED(length));
     if (p && length)
         memcpy(p, bytes, length);
 }
@@ -138,15 +114,15 @@ static void *pcapng_begin(struct buffer *out, const char *application, const cha
     if (uname(&system) == 0)
         snprintf(os, sizeof os, "%s %s", system.sysname, system.release);
 
-    size_t block = block_begin(out, SECTION_HEADER);
-    add32(out, 0x1a2b3c4d); /* tells the byte order */
+    size_t block = block_begin(out, BLOCK_SECTION);
+    add32(out, PCAPNG_MAGIC);
     add16(out, 1);
     add16(out, 0);
     add32(out, UINT32_MAX); /* the section's length is not known */
     add32(out, UINT32_MAX);
     add_text(out, OPTION_COMMENT, comment);
-    add_text(out, OPTION_OS, os);
-    add_text(out, OPTION_APPLICATION, application);
+    add_text(out, OPTION_SECTION_OS, os);
+    add_text(out, OPTION_SECTION_APPLICATION, application);
     block_end(out, block);
     return self;
 }
@@ -178,20 +154,20 @@ static struct interface *add_interface(struct pcapng *self, struct buffer *out, 
     *added = (struct interface){.linktype = linktype, .name = kept};
 
     const uint8_t nanoseconds = 9;
-    size_t block = block_begin(out, INTERFACE);
+    size_t block = block_begin(out, BLOCK_INTERFACE);
     add16(out, (uint32_t)linktype);
     add16(out, 0);
     add32(out, 0); /* no limit to a frame's length */
     add_text(out, OPTION_IFACE_NAME, name);
     add_text(out, OPTION_IFACE_DESCRIPTION, more->description);
-    add_option(out, OPTION_TIME_RESOLUTION, &nanoseconds, sizeof nanoseconds);
+    add_option(out, OPTION_IFACE_TIME_RESOLUTION, &nanoseconds, sizeof nanoseconds);
     if (more->filter) {
         size_t length = strlen(more->filter);
         if (length > OPTION_MAX - 1)
             length = OPTION_MAX - 1;
         add16(out, OPTION_IFACE_FILTER);
         add16(out, (uint32_t)length + 1);
-        uint8_t *p = buffer_add(out, (length + 1 + 3) & ~(size_t)3);
+        uint8_t *p = buffer_add(out, PCAPNG_PADDED(length + 1));
         if (p)
             /* Behind a 0, that is: an expression of libpcap's. An option has a length, and no NUL:
              * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
@@ -221,7 +197,7 @@ static bool pcapng_frame(void *state, struct buffer *out, const struct capture_f
     interface->frames++;
     if (frame->time > interface->last)
         interface->last = frame->time;
-    size_t block = block_begin(out, ENHANCED_PACKET);
+    size_t block = block_begin(out, BLOCK_ENHANCED_PACKET);
     add32(out, (uint32_t)(interface - self->interfaces));
     add_time(out, frame->time);
     add32(out, (uint32_t)frame->length);
@@ -254,11 +230,11 @@ static void pcapng_name(void *state, struct buffer *out, const struct addr *addr
                         const char *name)
 {
     (void)state;
-    size_t block = block_begin(out, NAME_RESOLUTION);
+    size_t block = block_begin(out, BLOCK_NAMES);
     size_t width = address->kind == ADDR_IP6 ? 16 : 4, length = strlen(name) + 1;
     add16(out, address->kind == ADDR_IP6 ? NAME_IP6 : NAME_IP4);
     add16(out, (uint32_t)(width + length));
-    uint8_t *p = buffer_add(out, (width + length + 3) & ~(size_t)3);
+    uint8_t *p = buffer_add(out, PCAPNG_PADDED(width + length));
     if (p) {
         memcpy(p, address->bytes, width);
         memcpy(p + width, name, length);
@@ -291,11 +267,11 @@ static bool pcapng_end(void *state, struct buffer *out, struct error *err)
         const struct interface *interface = &self->interfaces[i];
         if (!interface->has_drops)
             continue;
-        size_t block = block_begin(out, STATISTICS);
+        size_t block = block_begin(out, BLOCK_STATISTICS);
         add32(out, (uint32_t)i);
         add_time(out, interface->last);
-        add_count(out, OPTION_DROPPED, interface->drops);
-        add_count(out, OPTION_DELIVERED, interface->frames);
+        add_count(out, OPTION_STATISTICS_DROPPED, interface->drops);
+        add_count(out, OPTION_STATISTICS_DELIVERED, interface->frames);
         block_end(out, block);
     }
     return true;

@@ -1,4 +1,4 @@
-/* pcapng_reader: see pcapng_reader.h. pcapng.c says what a block is. */
+/* pcapng_reader: see pcapng_reader.h, and pcapng_block.h for what a block is. */
 #include "capture/pcapng_reader.h"
 
 #include <errno.h>
@@ -7,23 +7,7 @@
 #include <string.h>
 
 #include "capture/capture.h"
-
-enum {
-    SECTION_HEADER = 0x0a0d0d0a,
-    INTERFACE = 1,
-    OBSOLETE_PACKET = 2,
-    SIMPLE_PACKET = 3,
-    ENHANCED_PACKET = 6,
-};
-
-enum {
-    OPTION_END = 0,
-    OPTION_COMMENT = 1,
-    OPTION_IFACE_NAME = 2,
-    OPTION_PACKET_FLAGS = 2,
-    OPTION_TIME_RESOLUTION = 9,
-    OPTION_TIME_OFFSET = 14,
-};
+#include "capture/pcapng_block.h"
 
 #define BLOCK_MAX      (16U << 20) /* bytes of a block that is kept */
 #define INTERFACES_MAX (1U << 18)  /* in a section */
@@ -165,7 +149,7 @@ static int next_option(struct pcapng_reader *self, uint8_t **at, const uint8_t *
     option->code = get16(self, *at);
     option->length = get16(self, *at + 2);
     option->value = *at + 4;
-    size_t padded = (option->length + 3) & ~(size_t)3;
+    size_t padded = PCAPNG_PADDED(option->length);
     if (option->code == OPTION_END)
         return 0;
     if (padded > left - 4) {
@@ -237,9 +221,9 @@ static bool add_interface(struct pcapng_reader *self, size_t length)
     struct option option;
     int got;
     while ((got = next_option(self, &at, self->body + length, &option)) == 1) {
-        if (option.code == OPTION_TIME_RESOLUTION && option.length == 1) {
+        if (option.code == OPTION_IFACE_TIME_RESOLUTION && option.length == 1) {
             set_resolution(&added->resolution, option.value[0]);
-        } else if (option.code == OPTION_TIME_OFFSET && option.length == 8) {
+        } else if (option.code == OPTION_IFACE_TIME_OFFSET && option.length == 8) {
             added->resolution.offset = (int64_t)get64(self, option.value);
         } else if (option.code == OPTION_IFACE_NAME && option.length > 0 && !added->name) {
             size_t size = option.length < NAME_MAX_KEPT ? option.length : NAME_MAX_KEPT;
@@ -327,14 +311,14 @@ static bool full_packet(struct pcapng_reader *self, uint32_t type, size_t length
     if (length < HEADER)
         return damaged(self, "a packet block of %zu bytes is too short", length + 12);
     const struct interface *interface =
-        find_interface(self, type == OBSOLETE_PACKET ? get16(self, body) : get32(self, body));
+        find_interface(self, type == BLOCK_OBSOLETE_PACKET ? get16(self, body) : get32(self, body));
     uint32_t captured = get32(self, body + 12);
     if (!interface || !set_frame(self, reading, interface, body + HEADER, length - HEADER, captured,
                                  get32(self, body + 16)))
         return false;
     uint64_t stamp = (uint64_t)get32(self, body + 4) << 32 | get32(self, body + 8);
     reading->time = time_of(&interface->resolution, stamp);
-    size_t padded = HEADER + (((size_t)captured + 3) & ~(size_t)3);
+    size_t padded = HEADER + PCAPNG_PADDED(captured);
     return read_options(self, body + padded, body + length, reading);
 }
 
@@ -349,7 +333,7 @@ static bool section(struct pcapng_reader *self, const uint8_t *header)
     if (!take(self, start, sizeof start))
         return false;
     self->big = start[0] == 0x1a;
-    if (get32(self, start) != 0x1a2b3c4d)
+    if (get32(self, start) != PCAPNG_MAGIC)
         return damaged(self, "a section header without the byte-order magic");
     uint32_t length = get32(self, header + 4), major = get16(self, start + 4);
     if (length < 28 || length % 4)
@@ -373,7 +357,7 @@ static enum found next_block(struct pcapng_reader *self, struct reading *reading
         return FOUND_DAMAGE;
     }
     uint32_t type = get32(self, header), length = get32(self, header + 4);
-    if (type == SECTION_HEADER)
+    if (type == BLOCK_SECTION)
         return section(self, header) ? FOUND_OTHER : FOUND_DAMAGE;
     if (length < 12 || length % 4) {
         damaged(self, "a block of %u bytes", length);
@@ -381,13 +365,13 @@ static enum found next_block(struct pcapng_reader *self, struct reading *reading
     }
     size_t body = length - 12;
     switch (type) {
-    case INTERFACE:
+    case BLOCK_INTERFACE:
         return keep(self, length, 8) && add_interface(self, body) ? FOUND_INTERFACE : FOUND_DAMAGE;
-    case SIMPLE_PACKET:
+    case BLOCK_SIMPLE_PACKET:
         return keep(self, length, 8) && simple_packet(self, body, reading) ? FOUND_FRAME
                                                                            : FOUND_DAMAGE;
-    case OBSOLETE_PACKET:
-    case ENHANCED_PACKET:
+    case BLOCK_OBSOLETE_PACKET:
+    case BLOCK_ENHANCED_PACKET:
         return keep(self, length, 8) && full_packet(self, type, body, reading) ? FOUND_FRAME
                                                                                : FOUND_DAMAGE;
     default:
@@ -410,7 +394,7 @@ bool pcapng_reader_begin(struct pcapng_reader *self, int *linktype)
     enum found found;
     if (!take(self, header, sizeof header))
         return false;
-    if (get32(self, header) != SECTION_HEADER)
+    if (get32(self, header) != BLOCK_SECTION)
         return damaged(self, "it begins as neither pcap nor pcapng does");
     if (!section(self, header))
         return false;
