@@ -59,7 +59,11 @@ function check.options(value, known)
   if type(value) ~= "table" then expected("options", "a table", value) end
   for name in pairs(known and value or {}) do
     if not known[name] then
-      check.fail(("unknown option '%s'"):format(core.escape(tostring(name))))
+      local names = {}
+      for one in pairs(known) do names[#names + 1] = one end
+      table.sort(names)
+      check.fail(("unknown option '%s'; there are %s"):format(core.escape(tostring(name)),
+        table.concat(names, ", ")))
     end
   end
   return value

@@ -248,16 +248,11 @@ static int burst_object_report(lua_State *L)
     const struct burst_report *report = burst_report(check_burst(L)->burst);
     lua_Number seconds = to_seconds(report->ended - report->began);
     lua_createtable(L, 0, 6);
-    lua_pushinteger(L, (lua_Integer)report->sent);
-    lua_setfield(L, -2, "sent");
-    lua_pushinteger(L, (lua_Integer)report->bytes);
-    lua_setfield(L, -2, "bytes");
-    lua_pushinteger(L, (lua_Integer)report->refused);
-    lua_setfield(L, -2, "refused");
-    lua_pushnumber(L, seconds);
-    lua_setfield(L, -2, "seconds");
-    lua_pushnumber(L, seconds > 0 ? (lua_Number)(report->sent - 1) / seconds : 0);
-    lua_setfield(L, -2, "rate");
+    set_integer(L, "sent", (lua_Integer)report->sent);
+    set_integer(L, "bytes", (lua_Integer)report->bytes);
+    set_integer(L, "refused", (lua_Integer)report->refused);
+    set_number(L, "seconds", seconds);
+    set_number(L, "rate", seconds > 0 ? (lua_Number)(report->sent - 1) / seconds : 0);
     if (report->refused) {
         push_error(L, &report->first);
         lua_setfield(L, -2, "why");

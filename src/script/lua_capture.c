@@ -21,15 +21,6 @@ static int no_memory(lua_State *L, const char *what)
     return luaL_error(L, "out of memory for %s", what);
 }
 
-static const char *check_text(lua_State *L, int index)
-{
-    size_t length;
-    luaL_checktype(L, index, LUA_TSTRING);
-    const char *text = lua_tolstring(L, index, &length);
-    luaL_argcheck(L, strlen(text) == length, index, "it has a zero byte in it");
-    return text;
-}
-
 static int check_linktype(lua_State *L, int index)
 {
     lua_Integer linktype = luaL_checkinteger(L, index);
@@ -112,7 +103,7 @@ static int capture_open(lua_State *L)
 {
     struct error err;
     const char *path = check_text(L, 1);
-    const char *expression = lua_isnoneornil(L, 2) ? NULL : check_text(L, 2);
+    const char *expression = opt_text(L, 2);
     struct reading_object *self = lua_newuserdatauv(L, sizeof *self, 0);
     *self = (struct reading_object){.reader = NULL};
     luaL_setmetatable(L, READER);
@@ -230,7 +221,7 @@ static int capture_new(lua_State *L)
 {
     struct error err;
     const char *path = check_text(L, 1);
-    const char *comment = lua_isnoneornil(L, 2) ? NULL : check_text(L, 2);
+    const char *comment = opt_text(L, 2);
     struct writing_object *self = lua_newuserdatauv(L, sizeof *self, 0);
     self->writer = NULL;
     luaL_setmetatable(L, WRITER);
@@ -268,20 +259,21 @@ static void field_comments(lua_State *L, int index, const char *list[static COMM
     } else if (type == LUA_TTABLE) {
         lua_Unsigned length = lua_rawlen(L, -1);
         if (length > COMMENTS)
-            luaL_error(L, "option 'comment': at most %d of them", COMMENTS);
+            raise_mistake(L, "option 'comment': at most %d of them", COMMENTS);
         for (lua_Unsigned i = 1; i <= length; i++) {
             size_t size;
             lua_rawgeti(L, -1, (lua_Integer)i);
             if (lua_type(L, -1) != LUA_TSTRING)
-                luaL_error(L, "option 'comment': strings expected, got %s", luaL_typename(L, -1));
+                raise_mistake(L, "option 'comment': strings expected, got %s",
+                              luaL_typename(L, -1));
             list[count] = lua_tolstring(L, -1, &size); /* stays valid: the table holds it */
             if (strlen(list[count++]) != size)
-                luaL_error(L, "option 'comment': it has a zero byte in it");
+                raise_mistake(L, "option 'comment': it has a zero byte in it");
             lua_pop(L, 1);
         }
     } else if (type != LUA_TNIL) {
-        luaL_error(L, "option 'comment': a string or a list expected, got %s",
-                   luaL_typename(L, -1));
+        raise_mistake(L, "option 'comment': a string or a list expected, got %s",
+                      luaL_typename(L, -1));
     }
     list[count] = NULL;
     lua_pop(L, 1);
@@ -297,12 +289,12 @@ static int64_t field_time(lua_State *L, int index, int64_t otherwise)
         int whole;
         ns = lua_tointegerx(L, -1, &whole);
         if (type != LUA_TNUMBER || !whole || ns < 0)
-            luaL_error(L, "option 'ns': a whole number of nanoseconds since 1970 expected");
+            raise_mistake(L, "option 'ns': a whole number of nanoseconds since 1970 expected");
     }
     lua_pop(L, 2);
     double time = field_number(L, index, "time", 0);
     if (!(time >= 0))
-        luaL_error(L, "option 'time': seconds since 1970 expected");
+        raise_mistake(L, "option 'time': seconds since 1970 expected");
     if (type == LUA_TNIL)
         return has_time ? to_ns(time) : otherwise;
     if (has_time && time != to_seconds(ns))
@@ -329,7 +321,7 @@ static int writer_raw_write(lua_State *L)
         origin = &here;
     lua_Integer original = origin->original > frame.length ? origin->original : 0;
     if (!field_range(L, 4, "original", 0, UINT32_MAX, &original, &err))
-        return luaL_error(L, "option 'original': %s", err.message);
+        return raise_mistake(L, "option 'original': %s", err.message);
     frame.original = (size_t)original;
     frame.iface = field_string(L, 4, "iface", origin->iface);
     frame.time = field_time(L, 4, origin->time);

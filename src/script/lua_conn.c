@@ -75,7 +75,7 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
     const char *congestion = field_string(L, index, "congestion", congestion_cubic.name);
     bool newreno = strcmp(congestion, congestion_newreno.name) == 0;
     if (!newreno && strcmp(congestion, congestion_cubic.name) != 0)
-        luaL_error(L, "option 'congestion' is \"cubic\" or \"newreno\", not \"%s\"", congestion);
+        raise_mistake(L, "option 'congestion' is \"cubic\" or \"newreno\", not \"%s\"", congestion);
     enum tcp_ecn ecn = field_boolean(L, index, "ecn", false) ? TCP_ECN_ASK : TCP_ECN_ANSWER;
     *tcp = (struct tcp_config){
         .ecn = ecn,
@@ -266,31 +266,6 @@ static int conn_state(lua_State *L)
     return 1;
 }
 
-static void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_boolean(lua_State *L, const char *name, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_seconds(lua_State *L, const char *name, int64_t ns)
-{
-    lua_pushnumber(L, to_seconds(ns));
-    lua_setfield(L, -2, name);
-}
-
-static void set_addr(lua_State *L, const char *name, const struct addr *addr)
-{
-    char text[ADDR_TEXT];
-    lua_pushstring(L, addr_format(addr, text));
-    lua_setfield(L, -2, name);
-}
-
 /* info() -> the numbers of the connection, in the words of RFC 9293 and tcp_info */
 static int conn_info(lua_State *L)
 {
@@ -299,8 +274,7 @@ static int conn_info(lua_State *L)
     struct tcp_info i;
     tcp_info(endpoint->tcp, &i);
     lua_createtable(L, 0, 40);
-    lua_pushstring(L, tcp_state_name(tcp_state(endpoint->tcp)));
-    lua_setfield(L, -2, "state");
+    set_text(L, "state", tcp_state_name(tcp_state(endpoint->tcp)));
     set_addr(L, "src", &flow->local);
     set_addr(L, "dst", &flow->remote);
     set_integer(L, "sport", flow->lport);
@@ -320,8 +294,7 @@ static int conn_info(lua_State *L)
     set_boolean(L, "timestamps", i.timestamps);
     set_boolean(L, "sack", i.sack);
     set_boolean(L, "ecn", i.ecn);
-    lua_pushstring(L, i.congestion);
-    lua_setfield(L, -2, "congestion");
+    set_text(L, "congestion", i.congestion);
     set_integer(L, "cwnd", i.cwnd);
     set_integer(L, "ssthresh", i.ssthresh);
     set_seconds(L, "rto", i.rto);

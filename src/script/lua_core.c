@@ -138,7 +138,7 @@ static int core_address(lua_State *L)
     char text[ADDR_TEXT];
     const char *const kinds[] = {
         [ADDR_NONE] = "none", [ADDR_MAC] = "mac", [ADDR_IP4] = "ip", [ADDR_IP6] = "ip6"};
-    if (!addr_parse(&addr, luaL_checkstring(L, 1), luaL_optstring(L, 2, "address"), &err))
+    if (!addr_parse(&addr, check_text(L, 1), luaL_optstring(L, 2, "address"), &err))
         return push_failure(L, &err);
     lua_pushstring(L, kinds[addr.kind]);
     lua_pushstring(L, addr_format(&addr, text));
@@ -154,14 +154,10 @@ static int core_frames(lua_State *L)
     lua_createtable(L, (int)count, 0);
     for (size_t i = 0; i < count; i++) {
         lua_createtable(L, 0, 5);
-        lua_pushnumber(L, to_seconds(frames[i].time));
-        lua_setfield(L, -2, "time");
-        lua_pushboolean(L, frames[i].sent);
-        lua_setfield(L, -2, "sent");
-        lua_pushboolean(L, frames[i].flags & FRAME_OUT);
-        lua_setfield(L, -2, "kernel");
-        lua_pushstring(L, frames[i].medium == LINK_ETHERNET ? "eth" : "ip");
-        lua_setfield(L, -2, "medium");
+        set_seconds(L, "time", frames[i].time);
+        set_boolean(L, "sent", frames[i].sent);
+        set_boolean(L, "kernel", frames[i].flags & FRAME_OUT);
+        set_text(L, "medium", frames[i].medium == LINK_ETHERNET ? "eth" : "ip");
         lua_pushlstring(L, (const char *)frames[i].bytes, frames[i].length);
         lua_setfield(L, -2, "bytes");
         lua_rawseti(L, -2, (lua_Integer)i + 1);

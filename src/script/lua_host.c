@@ -14,28 +14,6 @@
 /* --- rows as tables -----------------------------------------------------------------------------
  */
 
-static void set_boolean(lua_State *L, const char *name, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-/* Where there is no address, no field. */
-static void set_addr(lua_State *L, const char *name, const struct addr *addr)
-{
-    char text[ADDR_TEXT];
-    if (addr->kind == ADDR_NONE)
-        return;
-    lua_pushstring(L, addr_format(addr, text));
-    lua_setfield(L, -2, name);
-}
-
 static void push_prefix(lua_State *L, const struct addr *addr, unsigned bits)
 {
     char text[ADDR_TEXT];
@@ -60,8 +38,7 @@ static void push_iface(lua_State *L, const void *row)
 {
     const struct iface *iface = row;
     lua_createtable(L, 0, 8);
-    lua_pushstring(L, iface->name);
-    lua_setfield(L, -2, "name");
+    set_text(L, "name", iface->name);
     set_integer(L, "index", iface->index);
     set_addr(L, "mac", &iface->mac);
     set_integer(L, "mtu", iface->mtu);
@@ -93,8 +70,7 @@ static void push_route(lua_State *L, const void *row)
     set_integer(L, "metric", route->metric);
     set_integer(L, "table", route->table);
     bool named = route->type < sizeof types / sizeof types[0] && types[route->type];
-    lua_pushstring(L, named ? types[route->type] : "unknown");
-    lua_setfield(L, -2, "type");
+    set_text(L, "type", named ? types[route->type] : "unknown");
 }
 
 static void push_neighbour(lua_State *L, const void *row)
@@ -115,22 +91,7 @@ static void push_neighbour(lua_State *L, const void *row)
     set_iface(L, entry->ifindex);
     while (i < count && !(entry->state & states[i].state))
         i++;
-    lua_pushstring(L, i < count ? states[i].name : "none");
-    lua_setfield(L, -2, "state");
-}
-
-/* [-0, +0, v] An argument that is text for the kernel: one with a zero byte is none. */
-static const char *check_text(lua_State *L, int arg)
-{
-    size_t length;
-    const char *text = luaL_checklstring(L, arg, &length);
-    luaL_argcheck(L, strlen(text) == length, arg, "it has a zero byte in it");
-    return text;
-}
-
-static const char *opt_text(lua_State *L, int arg)
-{
-    return lua_isnoneornil(L, arg) ? NULL : check_text(L, arg);
+    set_text(L, "state", i < count ? states[i].name : "none");
 }
 
 /* --- lists --------------------------------------------------------------------------------------

@@ -85,8 +85,8 @@ uint64_t check_value(lua_State *L, const char *owner, const struct field *f, int
     return (uint64_t)value;
 }
 
-/* A string without NUL bytes, which C would take for a shorter one. */
-static const char *check_text(lua_State *L, const char *owner, const struct field *f, int index)
+/* check_text() for the value of a field. */
+static const char *check_string(lua_State *L, const char *owner, const struct field *f, int index)
 {
     size_t length;
     if (lua_type(L, index) != LUA_TSTRING)
@@ -109,7 +109,7 @@ void write_value(lua_State *L, const char *owner, const struct field *f, uint8_t
     struct error err;
     if (!is_text(L, f, index))
         field_set(f, header, check_value(L, owner, f, index));
-    else if (!field_parse(f, header, check_text(L, owner, f, index), &err))
+    else if (!field_parse(f, header, check_string(L, owner, f, index), &err))
         raise_error(L, &err);
 }
 
@@ -142,7 +142,7 @@ void set_field(lua_State *L, struct packet *p, size_t layer, const struct field 
         set_bytes(L, p, layer, f, index);
     else if (!is_text(L, f, index))
         packet_set_number(p, layer, f, check_value(L, owner, f, index));
-    else if (packet_set_text(p, layer, f, check_text(L, owner, f, index), &err))
+    else if (packet_set_text(p, layer, f, check_string(L, owner, f, index), &err))
         return;
     else if (is_moving(L, f, index)) /* a prefix */
         wrong_type(L, owner, f, index);

@@ -147,7 +147,7 @@ static double probability(lua_State *L, const char *name)
 {
     double p = field_number(L, 1, name, 0);
     if (!(p >= 0 && p <= 1))
-        luaL_error(L, "option '%s': a probability from 0 to 1 expected", name);
+        raise_mistake(L, "option '%s': a probability from 0 to 1 expected", name);
     return p;
 }
 
@@ -206,7 +206,7 @@ static int core_attach(lua_State *L)
     struct error err;
     struct addr local;
     bool named = !lua_isnoneornil(L, 2);
-    if (named && !parse_ip(&local, luaL_checkstring(L, 2), "address", &err))
+    if (named && !parse_ip(&local, check_text(L, 2), "address", &err))
         return push_failure(L, &err);
     struct link *link = tap_release(tap);
     linking->tap = NULL;

@@ -22,24 +22,19 @@ static int core_way(lua_State *L)
     struct iface iface;
     struct error err;
     bool broadcast;
-    char text[ADDR_TEXT];
     struct network *network = the_network(L);
     check_host(L);
-    bool good = parse_ip(&dst, luaL_checkstring(L, 1), "destination", &err);
+    bool good = parse_ip(&dst, check_text(L, 1), "destination", &err);
     if (good)
         good = lua_isnoneornil(L, 2) ? network_source(network, &dst, &src, &err)
-                                     : parse_ip(&src, luaL_checkstring(L, 2), "source", &err);
+                                     : parse_ip(&src, check_text(L, 2), "source", &err);
     if (!good || !network_way(network, &src, &dst, &iface, &broadcast, &err))
         return push_failure(L, &err);
     lua_createtable(L, 0, 4);
-    lua_pushboolean(L, addr_is_local(&src));
-    lua_setfield(L, -2, "ours");
-    lua_pushstring(L, addr_format(&src, text));
-    lua_setfield(L, -2, "src");
-    lua_pushstring(L, iface.name);
-    lua_setfield(L, -2, "iface");
-    lua_pushboolean(L, broadcast);
-    lua_setfield(L, -2, "broadcast");
+    set_boolean(L, "ours", addr_is_local(&src));
+    set_addr(L, "src", &src);
+    set_text(L, "iface", iface.name);
+    set_boolean(L, "broadcast", broadcast);
     return 1;
 }
 
@@ -50,7 +45,7 @@ static int core_claimed(lua_State *L)
     struct error err;
     lua_Integer port = luaL_checkinteger(L, 2);
     luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, 2, "a port expected");
-    if (!parse_ip(&addr, luaL_checkstring(L, 1), "address", &err))
+    if (!parse_ip(&addr, check_text(L, 1), "address", &err))
         return push_failure(L, &err);
     lua_pushboolean(L, network_claimed(the_network(L), &addr, (uint16_t)port));
     return 1;
@@ -67,7 +62,7 @@ static int core_guard(lua_State *L)
     lua_Integer number = luaL_optinteger(L, 3, 0);
     luaL_argcheck(L, number >= 0 && number <= UINT16_MAX, 3, "a port expected");
     uint16_t port = (uint16_t)number;
-    if (!parse_ip(&addr, luaL_checkstring(L, 2), "address", &err))
+    if (!parse_ip(&addr, check_text(L, 2), "address", &err))
         return push_failure(L, &err);
     check_host(L);
     struct guarding *guarding = lua_newuserdatauv(L, sizeof *guarding, 0);

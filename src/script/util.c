@@ -2,6 +2,7 @@
 #include "script/util.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -62,6 +63,31 @@ bool is_error(lua_State *L, int index)
     return same;
 }
 
+/* Where the script is: "name.lua:12: ", as luaL_where() has it for one level. */
+static void push_where(lua_State *L)
+{
+    lua_Debug at;
+    for (int level = 1; lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sl", &at);
+        if (at.currentline > 0 && strncmp(at.short_src, "tcplua/", strlen("tcplua/")) != 0) {
+            lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
+            return;
+        }
+    }
+    luaL_where(L, 1);
+}
+
+int raise_mistake(lua_State *L, const char *format, ...)
+{
+    va_list arguments;
+    push_where(L);
+    va_start(arguments, format);
+    lua_pushvfstring(L, format, arguments);
+    va_end(arguments);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
 /* --- classes ------------------------------------------------------------------------------------
  */
 
@@ -116,8 +142,75 @@ void *check_class(lua_State *L, int index, enum class class)
     return object;
 }
 
+/* --- fields and arguments -----------------------------------------------------------------------
+ */
+
+void set_integer(lua_State *L, const char *name, lua_Integer value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+void set_number(lua_State *L, const char *name, lua_Number value)
+{
+    lua_pushnumber(L, value);
+    lua_setfield(L, -2, name);
+}
+
+void set_boolean(lua_State *L, const char *name, bool value)
+{
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
+void set_text(lua_State *L, const char *name, const char *text)
+{
+    lua_pushstring(L, text); /* NULL: nil */
+    lua_setfield(L, -2, name);
+}
+
+void set_seconds(lua_State *L, const char *name, int64_t ns)
+{
+    set_number(L, name, to_seconds(ns));
+}
+
+void set_addr(lua_State *L, const char *name, const struct addr *addr)
+{
+    char text[ADDR_TEXT];
+    if (addr->kind != ADDR_NONE)
+        set_text(L, name, addr_format(addr, text));
+}
+
+const char *check_text(lua_State *L, int index)
+{
+    size_t length;
+    luaL_checktype(L, index, LUA_TSTRING);
+    const char *text = lua_tolstring(L, index, &length);
+    luaL_argcheck(L, strlen(text) == length, index, "it has a zero byte in it");
+    return text;
+}
+
+const char *opt_text(lua_State *L, int index)
+{
+    return lua_isnoneornil(L, index) ? NULL : check_text(L, index);
+}
+
 /* --- options ------------------------------------------------------------------------------------
  */
+
+const char *push_words(lua_State *L, const char *const *words, size_t count)
+{
+    luaL_Buffer list;
+    luaL_buffinit(L, &list);
+    for (size_t i = 0; i < count; i++)
+        if (words[i] && words[i][0]) {
+            if (luaL_bufflen(&list) > 0)
+                luaL_addstring(&list, ", ");
+            luaL_addstring(&list, words[i]);
+        }
+    luaL_pushresult(&list);
+    return lua_tostring(L, -1);
+}
 
 void check_fields(lua_State *L, int index, const char *const *names)
 {
@@ -129,14 +222,18 @@ void check_fields(lua_State *L, int index, const char *const *names)
         size_t i = 0;
         while (key && names[i] && strcmp(names[i], key) != 0)
             i++;
-        if (!key || !names[i])
-            luaL_error(L, "unknown option '%s'", key ? key : luaL_tolstring(L, -1, NULL));
+        if (!key || !names[i]) {
+            for (i = 0; names[i];)
+                i++;
+            key = luaL_tolstring(L, -1, NULL);
+            raise_mistake(L, "unknown option '%s'; there are %s", key, push_words(L, names, i));
+        }
     }
 }
 
 static int wrong_type(lua_State *L, const char *name, const char *wanted)
 {
-    return luaL_error(L, "option '%s': %s expected, got %s", name, wanted, luaL_typename(L, -1));
+    return raise_mistake(L, "option '%s': %s expected, got %s", name, wanted, luaL_typename(L, -1));
 }
 
 bool parse_ip(struct addr *addr, const char *text, const char *what, struct error *err)
@@ -220,7 +317,7 @@ const char *field_string(lua_State *L, int index, const char *name, const char *
         size_t length;
         text = lua_tolstring(L, -1, &length);
         if (strlen(text) != length)
-            luaL_error(L, "option '%s': it has a zero byte in it", name);
+            raise_mistake(L, "option '%s': it has a zero byte in it", name);
     }
     lua_pop(L, 1);
     return text;
@@ -283,7 +380,7 @@ struct network *the_network(lua_State *L)
 void check_host(lua_State *L)
 {
     if (the_network(L)->clock.virtual)
-        luaL_error(L, "a simulation has no interfaces of this host");
+        raise_mistake(L, "a simulation has no interfaces of this host");
 }
 
 static void push_sources(lua_State *L)

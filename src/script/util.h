@@ -39,8 +39,30 @@ void set_class(lua_State *L, enum class class);  /* [-0, +0, -] As luaL_setmetat
 void *test_class(lua_State *L, int index, enum class class);  /* [-0, +0, -] luaL_testudata(). */
 void *check_class(lua_State *L, int index, enum class class); /* [-0, +0, v] luaL_checkudata(). */
 
+/* [-0, +0, v] Raises as luaL_error() does, a mistake of the script: at the script's own line, which
+ * is behind those of our modules (as check.fail() of tcplua.check). */
+int raise_mistake(lua_State *L, const char *format, ...);
+
+/* [-0, +0, m] Sets a field of the table on top of the stack: a text of NULL and an address of no
+ * kind leave it out, a time becomes seconds. */
+void set_integer(lua_State *L, const char *name, lua_Integer value);
+void set_number(lua_State *L, const char *name, lua_Number value);
+void set_boolean(lua_State *L, const char *name, bool value);
+void set_text(lua_State *L, const char *name, const char *text);
+void set_seconds(lua_State *L, const char *name, int64_t ns);
+void set_addr(lua_State *L, const char *name, const struct addr *addr);
+
+/* [-0, +0, v] An argument that is text for C: a string without a zero byte; NULL (opt_text) where
+ * there is none. */
+const char *check_text(lua_State *L, int index);
+const char *opt_text(lua_State *L, int index);
+
+/* [-0, +1, m] The words as a list to be read, "ip, udp"; those that are NULL or empty are left out.
+ * Returns it. */
+const char *push_words(lua_State *L, const char *const *words, size_t count);
+
 /* [-0, +0, v] The table at `index` must have no field but `names` (NULL-terminated); else raises,
- * naming the field. */
+ * naming the field and what there is. */
 void check_fields(lua_State *L, int index, const char *const *names);
 
 /* Reads an IP address: addr_parse() without MAC addresses. */

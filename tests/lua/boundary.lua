@@ -589,4 +589,33 @@ t.test("K14 the same segments whatever the collector does", function()
   end
 end)
 
+--- Mistakes
+
+t.test("a mistake is raised at the script's line, with what there is instead", function()
+  local link <close> = net.pair()
+  for text, call in pairs {
+    ["unknown option 'prot'; there are src, dst, port, "] =
+      function() return tcp.connect { prot = 80 }, nil end,
+    ["unknown option 'prots'; there are addr, port, "] =
+      function() return tcp.listen { prots = 80 }, nil end,
+    ["option 'ecn': true or false expected, got number"] =
+      function() return tcp.connect { dst = SERVER, ecn = 1 }, nil end,
+    ["unknown option 'timout'; there are count, filter, "] =
+      function() return net.sr("", { timout = 1 }), nil end,
+    ["there is no kind 'octet'; there are number, hex, "] =
+      function() return p.declare { name = "x", fields = { { "a", 8, kind = "octet" } } }, nil end,
+    ["there is no numbering 'sctp'; there are ethertype, ip, "] =
+      function() return p.declare { name = "x", fields = { { "a", 8 } }, over = { sctp = 1 } },
+        nil end,
+  } do
+    local ok, err = pcall(call)
+    t.equal(ok, false, text)
+    t.contains(err, text)
+    t.contains(err, "tests/lua/boundary.lua:", text)
+  end
+  local ok, err = pcall(net.attach, link, "192.0.2.1\0")
+  t.equal(ok, false, "an address with a zero byte")
+  t.contains(err, "zero byte")
+end)
+
 t.done()
