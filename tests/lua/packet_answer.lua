@@ -309,4 +309,26 @@ t.test("of many, the right one is found at once; what is taken is passed over", 
   t.within(os.clock() - begin, 0, 5 * other + 0.5, "seconds for one flow")
 end)
 
+t.test("addresses say whether they are for many, and where a group's frames go", function()
+  local address = require "tcplua.packet.address"
+  for text, wanted in pairs {
+    ["223.255.255.255"] = false, ["224.0.0.0"] = true, ["239.255.255.255"] = true,
+    ["240.0.0.1"] = false, [ALL4] = true, ["192.0.2.255"] = false, ["ff02::1"] = true,
+    ["2001:db8::ff02"] = false, ["fe80::ff:fe00:1"] = false, ["ff:ff:ff:ff:ff:ff"] = true,
+    ["01:00:5e:00:00:01"] = true, ["33:33:00:00:00:01"] = true, [MAC_A] = false,
+  } do
+    t.equal(address.is_group(text), wanted, text)
+  end
+  for text, wanted in pairs {
+    ["0.0.0.0"] = true, ["::"] = true, ["00:00:00:00:00:00"] = true, ["::a"] = false,
+    ["0.0.0.1"] = false,
+  } do
+    t.equal(address.is_zero(text), wanted, text)
+  end
+  t.equal(address.group_mac(ALL4), "ff:ff:ff:ff:ff:ff")
+  t.equal(address.group_mac "239.129.2.3", "01:00:5e:01:02:03", "the lower 23 bits")
+  t.equal(address.group_mac "ff02::1:ff00:2", "33:33:ff:00:00:02")
+  t.equal(address.solicited_node "2001:db8::1:2345:6789", "ff02::1:ff45:6789")
+end)
+
 t.done()

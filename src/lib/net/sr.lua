@@ -28,6 +28,7 @@
 -- endless set), multi (keep what answers again as well, until the time is over), iface (instead of
 -- that on the way; for srp a string does), filter (BPF, instead of the one made from the packets),
 -- link (send and receive by this one, in memory say; nothing is filtered or guarded then).
+local address = require "tcplua.packet.address"
 local answer = require "tcplua.packet.answer"
 local check = require "tcplua.check"
 local core = require "tcplua.core"
@@ -36,6 +37,7 @@ local task = require "tcplua.task"
 
 local sr = {}
 
+local is_group <const>, is_zero <const> = address.is_group, address.is_zero
 local TIMEOUT <const> = 2
 local SLICE <const> = 32             -- packets sent between two looks at what came
 local TURN <const> = 256             -- packets taken before others have their turn
@@ -46,8 +48,6 @@ local OTHERS_MAX <const> = 64 << 20  -- bytes
 local FILTER_WORDS <const> = 16      -- addresses or ports; with more of them the filter takes all
 local OPTIONS <const> = { timeout = true, retry = true, rate = true, count = true, multi = true,
   iface = true, filter = true, link = true }
-local QUESTIONS <const> = { icmp = { [8] = true, [13] = true, [15] = true, [17] = true },
-  icmp6 = { [128] = true } }
 
 local run = {}
 run.__index = run
@@ -57,15 +57,6 @@ local sharing = setmetatable({}, { __mode = "k" })  -- link of the script -> run
 
 local function failure(code, kind, message)
   return core.error { code = code, kind = kind, message = message }
-end
-
-local function is_zero(address)
-  return not address:find "[1-9a-f]"
-end
-
-local function is_group(address)
-  return address:find "^ff%x%x:" ~= nil or address == "255.255.255.255"
-    or not address:find ":" and tonumber(address:match "^%d+") // 16 == 14
 end
 
 -- --- which packets -------------------------------------------------------------------------------
@@ -180,36 +171,23 @@ local function ends(packet)
   end
 end
 
-local function group_mac(dst)
-  if dst == "255.255.255.255" then return "ff:ff:ff:ff:ff:ff" end
-  local raw = dst:find ":" and p.ip6 { dst = dst }.ip6:raw "dst" or p.ip { dst = dst }.ip:raw "dst"
-  if #raw == 16 then return ("33:33:%02x:%02x:%02x:%02x"):format(raw:byte(13, 16)) end
-  local a, b, c = raw:byte(2, 4)
-  return ("01:00:5e:%02x:%02x:%02x"):format(a & 0x7f, b, c)
-end
-
 -- The addresses of a frame.
 local function fill_frame(eth, dst, mac)
   if mac and is_zero(eth.src) then eth.src = mac end
-  if dst and is_zero(eth.dst) and is_group(dst) then eth.dst = group_mac(dst) end
+  if dst and is_zero(eth.dst) and is_group(dst) then eth.dst = address.group_mac(dst) end
 end
 
 -- --- the next hop of a frame ---------------------------------------------------------------------
-
--- A neighbour solicitation's group (RFC 4291 2.7.1).
-local function asked_group(address)
-  local raw = p.ip6 { dst = address }.ip6:raw "dst"
-  return ("ff02::1:ff%02x:%02x%02x"):format(raw:byte(14, 16))
-end
 
 local function question(hop, src, mac)
   if not hop:find ":" then
     return p.eth { dst = "ff:ff:ff:ff:ff:ff", src = mac }
       / p.arp { tpa = hop, spa = src, sha = mac }
   end
-  local group = asked_group(hop)
-  return p.eth { dst = group_mac(group), src = mac } / p.ip6 { src = src, dst = group, hlim = 255 }
-    / p.icmp6() / p.ns { target = hop, options = { sll = mac } }
+  local group = address.solicited_node(hop)
+  return p.eth { dst = address.group_mac(group), src = mac }
+    / p.ip6 { src = src, dst = group, hlim = 255 } / p.icmp6()
+    / p.ns { target = hop, options = { sll = mac } }
 end
 
 -- To whom a frame with this datagram goes on the interface.
@@ -271,7 +249,7 @@ end
 function run:fill_transport(packet, names, at, ip, way, fixed)
   local name, layer = names[at], packet:layer(at)
   if name == "icmp" or name == "icmp6" then
-    if not fixed and QUESTIONS[name][layer.type] and layer.id == 0 then
+    if not fixed and answer.replies[name][layer.type] and layer.id == 0 then
       self.id = self.id % 0xffff + 1
       layer.id = self.id
     end

@@ -20,13 +20,18 @@
 -- seen a second time on "lo".
 --
 -- answer.index() finds what an answer is for among many in a time that does not grow with them.
+local address = require "tcplua.packet.address"
+
 local answer = {}
 
+local is_group <const>, is_zero <const> = address.is_group, address.is_zero
 local LINKS <const> = { eth = true, vlan = true, qinq = true, sll = true, sll2 = true, null = true,
   loop = true }
 local EXTENSIONS <const> = { ip6_hop = true, ip6_dest = true, ip6_route = true, ip6_frag = true }
-local REPLIES <const> = { icmp = { [8] = 0, [13] = 14, [15] = 16, [17] = 18 },
-  icmp6 = { [128] = 129 } }
+--- ICMP requests and their replies, which have an id and a sequence number: type -> type.
+answer.replies = { icmp = { [8] = 0, [13] = 14, [15] = 16, [17] = 18 }, icmp6 = { [128] = 129 } }
+
+local REPLIES <const> = answer.replies
 local REQUESTS <const> = {}
 for name, types in pairs(REPLIES) do
   REQUESTS[name] = {}
@@ -40,23 +45,6 @@ local ANYBODY <const> = "*"
 local above = {}
 
 -- --- what a packet is ----------------------------------------------------------------------------
-
-local function is_group(address)
-  if address:find(":", 1, true) then
-    return address:find "^ff%x%x:" ~= nil or address == "ff:ff:ff:ff:ff:ff"
-  end
-  local first = tonumber(address:match "^%d+")
-  return first >= 224 and first <= 239 or address == "255.255.255.255"
-end
-
--- Whether an Ethernet address is for many: its first byte is odd.
-local function is_group_mac(mac)
-  return tonumber(mac:sub(1, 2), 16) & 1 == 1
-end
-
-local function is_zero(address)
-  return not address:find "[1-9a-f]"
-end
 
 -- Whether the addresses in front do not say whom the packet reaches in the end.
 local function is_routed(names, from, to, ip)
@@ -85,7 +73,7 @@ local function view(packet, from)
     local last = ethernet and packet:layer(at - 1)
     if not last or not last.type then return nil end
     return { kind = "link", number = last.type, src = ethernet.src, dst = ethernet.dst,
-      group = is_group_mac(ethernet.dst), layer = last, packet = packet }
+      group = is_group(ethernet.dst), layer = last, packet = packet }
   end
   local ip, network = packet:layer(at), at
   if not ip.dst then return nil end
@@ -96,7 +84,7 @@ local function view(packet, from)
     last = packet:layer(at)
     if names[at] == "ip6_frag" and last.offset and last.offset > 0 then part = last end
   end
-  v.group = is_group(ip.dst) or ethernet and ethernet.dst and is_group_mac(ethernet.dst)
+  v.group = is_group(ip.dst) or ethernet and ethernet.dst and is_group(ethernet.dst)
     or is_routed(names, network, at, ip)
   v.number = name == "ip" and ip.proto or last.next
   v.at, v.names = at + 1, names
