@@ -26,24 +26,23 @@ void text_put(struct text *t, const char *format, ...)
         t->length += (size_t)n;
 }
 
-/* The field `name` of layer `i`, which is there. */
-static uint32_t number(const struct packet *p, size_t i, const char *name)
+uint32_t dump_number(const struct packet *p, size_t i, const char *name)
 {
     return (uint32_t)field_get(proto_field(p->layers[i].proto, name), packet_header(p, i));
 }
 
-static const char *address(const struct packet *p, size_t i, const char *name,
-                           char text[static FIELD_TEXT])
+const char *dump_address(const struct packet *p, size_t i, const char *name,
+                         char text[static FIELD_TEXT])
 {
     return field_format(proto_field(p->layers[i].proto, name), packet_header(p, i), text);
 }
 
-static bool is_cut(const struct packet *p, size_t i)
+bool dump_is_cut(const struct packet *p, size_t i)
 {
     return p->layers[i].header < p->layers[i].proto->minimum;
 }
 
-static bool is(const struct packet *p, size_t i, const struct proto *proto)
+bool dump_is(const struct packet *p, size_t i, const struct proto *proto)
 {
     return i < p->count && p->layers[i].proto == proto;
 }
@@ -51,23 +50,23 @@ static bool is(const struct packet *p, size_t i, const struct proto *proto)
 /* A layer that the line does not mention if there is another behind it. */
 static bool is_link(const struct packet *p, size_t i)
 {
-    return is(p, i, &proto_eth) || is(p, i, &proto_sll) || is(p, i, &proto_sll2) ||
-           is(p, i, &proto_null) || is(p, i, &proto_loop);
+    return dump_is(p, i, &proto_eth) || dump_is(p, i, &proto_sll) || dump_is(p, i, &proto_sll2) ||
+           dump_is(p, i, &proto_null) || dump_is(p, i, &proto_loop);
 }
 
 static bool is_tag(const struct packet *p, size_t i)
 {
-    return is(p, i, &proto_vlan) || is(p, i, &proto_qinq);
+    return dump_is(p, i, &proto_vlan) || dump_is(p, i, &proto_qinq);
 }
 
-static bool is_ip(const struct packet *p, size_t i)
+bool dump_is_ip(const struct packet *p, size_t i)
 {
-    return (is(p, i, &proto_ip) || is(p, i, &proto_ip6)) && !is_cut(p, i);
+    return (dump_is(p, i, &proto_ip) || dump_is(p, i, &proto_ip6)) && !dump_is_cut(p, i);
 }
 
-static bool has_ports(const struct packet *p, size_t i)
+bool dump_has_ports(const struct packet *p, size_t i)
 {
-    return (is(p, i, &proto_tcp) || is(p, i, &proto_udp)) && p->layers[i].header >= 4;
+    return (dump_is(p, i, &proto_tcp) || dump_is(p, i, &proto_udp)) && p->layers[i].header >= 4;
 }
 
 /* Bytes behind the header of layer `i`, those included that are missing from the capture. */
@@ -77,8 +76,7 @@ static uint32_t payload_length(const struct packet *p, size_t i)
     return l->end - l->offset - l->header + p->missing;
 }
 
-/* All bytes of layer `i`. */
-static uint32_t whole_length(const struct packet *p, size_t i)
+uint32_t dump_whole(const struct packet *p, size_t i)
 {
     return p->layers[i].end - p->layers[i].offset + p->missing;
 }
@@ -168,14 +166,14 @@ static void put_tcp(struct text *t, const struct packet *p, size_t i, const stru
         base = &absolute;
     char flags[FIELD_TEXT];
     uint32_t zero_seq = base->has_seq ? base->seq : 0, zero_ack = base->has_ack ? base->ack : 0;
-    uint32_t length = payload_length(p, i), seq = number(p, i, "seq") - zero_seq;
-    uint32_t ack = number(p, i, "ack") - zero_ack, bits = number(p, i, "flags");
-    uint32_t header = number(p, i, "offset") * 4;
+    uint32_t length = payload_length(p, i), seq = dump_number(p, i, "seq") - zero_seq;
+    uint32_t ack = dump_number(p, i, "ack") - zero_ack, bits = dump_number(p, i, "flags");
+    uint32_t header = dump_number(p, i, "offset") * 4;
     if (header < 20) {
         text_put(t, "[bad hdr length %" PRIu32 " - too short, < 20]", header);
         return;
     }
-    text_put(t, "Flags [%s]", bits ? address(p, i, "flags", flags) : "none");
+    text_put(t, "Flags [%s]", bits ? dump_address(p, i, "flags", flags) : "none");
     if (header > p->layers[i].header && p->missing == 0) {
         text_put(t, " [bad hdr length %" PRIu32 " - too long, > %" PRIu32 "]", header,
                  p->layers[i].header);
@@ -187,9 +185,9 @@ static void put_tcp(struct text *t, const struct packet *p, size_t i, const stru
         text_put(t, ", seq %" PRIu32, seq);
     if (bits & 0x10)
         text_put(t, ", ack %" PRIu32, ack);
-    text_put(t, ", win %" PRIu32, number(p, i, "win"));
+    text_put(t, ", win %" PRIu32, dump_number(p, i, "win"));
     if (bits & 0x20)
-        text_put(t, ", urg %" PRIu32, number(p, i, "urg"));
+        text_put(t, ", urg %" PRIu32, dump_number(p, i, "urg"));
     struct option_walk walk = walk_of(p, i, proto_tail(p->layers[i].proto));
     if (walk.length > 0) {
         text_put(t, ", options [");
@@ -199,243 +197,28 @@ static void put_tcp(struct text *t, const struct packet *p, size_t i, const stru
     text_put(t, ", length %" PRIu32, length);
 }
 
-/* "192.0.2.2 tcp port 9000", of the packet quoted at layer `i`. */
-static void put_quoted_port(struct text *t, const struct packet *p, size_t i, const char *dst)
-{
-    size_t j = i + 1;
-    if (has_ports(p, j))
-        text_put(t, "%s %s port %" PRIu32 " unreachable", dst, p->layers[j].proto->name,
-                 number(p, j, "dport"));
-    else
-        text_put(t, "%s protocol %" PRIu32 " port unreachable", dst, number(p, i, "proto"));
-}
-
-static void put_unreachable(struct text *t, const struct packet *p, size_t i, uint32_t code)
-{
-    static const char *const words[] = {
-        [5] = "%s unreachable - source route failed",
-        [6] = "net %s unreachable - unknown",
-        [7] = "host %s unreachable - unknown",
-        [8] = "%s unreachable - source host isolated",
-        [9] = "net %s unreachable - admin prohibited",
-        [10] = "host %s unreachable - admin prohibited",
-        [11] = "net %s unreachable - tos prohibited",
-        [12] = "host %s unreachable - tos prohibited",
-        [13] = "host %s unreachable - admin prohibited filter",
-        [14] = "host %s unreachable - host precedence violation",
-        [15] = "host %s unreachable - precedence cutoff",
-    };
-    char dst[FIELD_TEXT];
-    if (!is_ip(p, i + 1)) {
-        text_put(t, "unreachable, code %" PRIu32, code);
-        return;
-    }
-    address(p, i + 1, "dst", dst);
-    switch (code) {
-    case 0:
-        text_put(t, "net %s unreachable", dst);
-        break;
-    case 1:
-        text_put(t, "host %s unreachable", dst);
-        break;
-    case 2:
-        text_put(t, "%s protocol %" PRIu32 " unreachable", dst, number(p, i + 1, "proto"));
-        break;
-    case 3:
-        put_quoted_port(t, p, i + 1, dst);
-        break;
-    case 4:
-        text_put(t, "%s unreachable - need to frag", dst);
-        if (number(p, i, "mtu") > 0)
-            text_put(t, " (mtu %" PRIu32 ")", number(p, i, "mtu"));
-        break;
-    default:
-        if (code < sizeof words / sizeof words[0]) {
-            const char *at = strstr(words[code], "%s");
-            text_put(t, "%.*s%s%s", (int)(at - words[code]), words[code], dst, at + 2);
-        } else {
-            text_put(t, "%s unreachable - #%" PRIu32, dst, code);
-        }
-    }
-}
-
-/* Milliseconds since midnight, "01:02:03.004", behind `what`. */
-static void put_clock(struct text *t, const char *what, uint32_t ms)
-{
-    uint32_t seconds = ms / 1000;
-    text_put(t, "%s%02" PRIu32 ":%02" PRIu32 ":%02" PRIu32 ".%03" PRIu32, what, seconds / 3600,
-             seconds / 60 % 60, seconds % 60, ms % 1000);
-}
-
-static void put_timestamp(struct text *t, const struct packet *p, size_t i, bool reply)
-{
-    text_put(t, "time stamp %s id %" PRIu32 " seq %" PRIu32, reply ? "reply" : "query",
-             number(p, i, "id"), number(p, i, "seq"));
-    if (!reply || !is(p, i + 1, &proto_icmp_time) || is_cut(p, i + 1))
-        return;
-    put_clock(t, ": org ", number(p, i + 1, "originate"));
-    put_clock(t, ", recv ", number(p, i + 1, "receive"));
-    put_clock(t, ", xmit ", number(p, i + 1, "transmit"));
-}
-
-static void put_icmp(struct text *t, const struct packet *p, size_t i)
-{
-    uint32_t type = number(p, i, "type"), code = number(p, i, "code");
-    char text[FIELD_TEXT];
-    text_put(t, "ICMP ");
-    switch (type) {
-    case 0:
-    case 8:
-        text_put(t, "echo %s, id %" PRIu32 ", seq %" PRIu32, type ? "request" : "reply",
-                 number(p, i, "id"), number(p, i, "seq"));
-        break;
-    case 3:
-        put_unreachable(t, p, i, code);
-        break;
-    case 4:
-        text_put(t, "source quench");
-        break;
-    case 5:
-        text_put(t, "redirect");
-        if (is_ip(p, i + 1))
-            text_put(t, " %s to %s", address(p, i + 1, "dst", text), code == 0 ? "net" : "host");
-        text_put(t, " %s", address(p, i, "gateway", text));
-        break;
-    case 11:
-        text_put(t, "%s", code == 0 ? "time exceeded in-transit" : "ip reassembly time exceeded");
-        break;
-    case 12:
-        text_put(t, "parameter problem - octet %" PRIu32, number(p, i, "pointer"));
-        break;
-    case 13:
-    case 14:
-        put_timestamp(t, p, i, type == 14);
-        break;
-    case 15:
-    case 16:
-        text_put(t, "information %s", type == 15 ? "request" : "reply");
-        break;
-    case 17:
-        text_put(t, "address mask request");
-        break;
-    case 18:
-        text_put(t, "address mask");
-        if (is(p, i + 1, &proto_icmp_mask) && !is_cut(p, i + 1))
-            text_put(t, " is 0x%08" PRIx32, get32(packet_header(p, i + 1)));
-        break;
-    default:
-        text_put(t, "type-#%" PRIu32, type);
-    }
-    text_put(t, ", length %" PRIu32, whole_length(p, i));
-}
-
-static void put_icmp6_unreachable(struct text *t, const struct packet *p, size_t i, uint32_t code)
-{
-    static const char *const words[] = {"unreachable route",  "unreachable prohibited",
-                                        "beyond scope",       "unreachable address",
-                                        "unreachable port",   "unreachable ingress/egress policy",
-                                        "unreachable, reject"};
-    char dst[FIELD_TEXT];
-    text_put(t, "destination unreachable, ");
-    if (code >= sizeof words / sizeof words[0])
-        text_put(t, "unknown unreachable code (%" PRIu32 ")", code);
-    else
-        text_put(t, "%s", words[code]);
-    if (!is_ip(p, i + 1))
-        return;
-    address(p, i + 1, "dst", dst);
-    size_t j = i + 2;
-    if (code == 4 && has_ports(p, j))
-        text_put(t, ", %s %s port %" PRIu32, dst, p->layers[j].proto->name, number(p, j, "dport"));
-    else
-        text_put(t, " %s", dst);
-}
-
-static void put_icmp6_problem(struct text *t, uint32_t code, uint32_t pointer)
-{
-    static const char *const words[] = {"erroneous", "next header", "option",
-                                        "incomplete header chain"};
-    if (code < sizeof words / sizeof words[0])
-        text_put(t, "parameter problem, %s - octet %" PRIu32, words[code], pointer);
-    else
-        text_put(t, "parameter problem, code-#%" PRIu32, code);
-}
-
-static void put_icmp6(struct text *t, const struct packet *p, size_t i)
-{
-    uint32_t type = number(p, i, "type");
-    char target[FIELD_TEXT];
-    bool nd = (is(p, i + 1, &proto_ns) || is(p, i + 1, &proto_na)) && !is_cut(p, i + 1);
-    if (nd)
-        address(p, i + 1, "target", target);
-    text_put(t, "ICMP6, ");
-    switch (type) {
-    case 1:
-        put_icmp6_unreachable(t, p, i, number(p, i, "code"));
-        break;
-    case 2:
-        text_put(t, "packet too big, mtu %" PRIu32, number(p, i, "mtu"));
-        break;
-    case 3:
-        text_put(t, "time exceeded %s", number(p, i, "code") ? "in-reassembly" : "in-transit");
-        if (is_ip(p, i + 1))
-            text_put(t, " for %s", address(p, i + 1, "dst", target));
-        break;
-    case 4:
-        put_icmp6_problem(t, number(p, i, "code"), number(p, i, "pointer"));
-        break;
-    case 128:
-    case 129:
-        text_put(t, "echo %s, id %" PRIu32 ", seq %" PRIu32, type == 128 ? "request" : "reply",
-                 number(p, i, "id"), number(p, i, "seq"));
-        break;
-    case 133:
-        text_put(t, "router solicitation");
-        break;
-    case 134:
-        text_put(t, "router advertisement");
-        break;
-    case 135:
-        text_put(t, "neighbor solicitation%s%s", nd ? ", who has " : "", nd ? target : "");
-        break;
-    case 136:
-        text_put(t, "neighbor advertisement%s%s", nd ? ", tgt is " : "", nd ? target : "");
-        break;
-    case 137:
-        text_put(t, "redirect");
-        if (is(p, i + 1, &proto_redirect) && !is_cut(p, i + 1)) {
-            text_put(t, ", %s", address(p, i + 1, "dst", target));
-            text_put(t, " to %s", address(p, i + 1, "target", target));
-        }
-        break;
-    default:
-        text_put(t, "type-#%" PRIu32, type);
-    }
-    text_put(t, ", length %" PRIu32, whole_length(p, i));
-}
-
 static void put_arp(struct text *t, const struct packet *p, size_t i)
 {
     static const uint8_t unknown[6];
     char spa[FIELD_TEXT], tpa[FIELD_TEXT], mac[FIELD_TEXT];
-    uint32_t op = number(p, i, "op"), length = whole_length(p, i);
-    if (number(p, i, "hln") != 6 || number(p, i, "pln") != 4) {
+    uint32_t op = dump_number(p, i, "op"), length = dump_whole(p, i);
+    if (dump_number(p, i, "hln") != 6 || dump_number(p, i, "pln") != 4) {
         text_put(t,
                  "ARP, Unknown Hardware (%" PRIu32 ") (len %" PRIu32
                  "), Unknown Protocol (0x%04" PRIx32 ") (len %" PRIu32 "), length %" PRIu32,
-                 number(p, i, "hrd"), number(p, i, "hln"), number(p, i, "pro"), number(p, i, "pln"),
-                 length);
+                 dump_number(p, i, "hrd"), dump_number(p, i, "hln"), dump_number(p, i, "pro"),
+                 dump_number(p, i, "pln"), length);
         return;
     }
-    address(p, i, "spa", spa);
-    address(p, i, "tpa", tpa);
+    dump_address(p, i, "spa", spa);
+    dump_address(p, i, "tpa", tpa);
     if (op == 1) {
         text_put(t, "ARP, Request who-has %s", tpa);
         if (memcmp(packet_header(p, i) + 18, unknown, sizeof unknown) != 0)
-            text_put(t, " (%s)", address(p, i, "tha", mac));
+            text_put(t, " (%s)", dump_address(p, i, "tha", mac));
         text_put(t, " tell %s", spa);
     } else if (op == 2) {
-        text_put(t, "ARP, Reply %s is-at %s", spa, address(p, i, "sha", mac));
+        text_put(t, "ARP, Reply %s is-at %s", spa, dump_address(p, i, "sha", mac));
     } else {
         text_put(t, "ARP, Unknown (%" PRIu32 ")", op);
     }
@@ -444,16 +227,16 @@ static void put_arp(struct text *t, const struct packet *p, size_t i)
 
 static void put_vlan(struct text *t, const struct packet *p, size_t i)
 {
-    text_put(t, "vlan %" PRIu32 ", p %" PRIu32 "%s, ", number(p, i, "vlan"), number(p, i, "p"),
-             number(p, i, "dei") ? ", DEI" : "");
+    text_put(t, "vlan %" PRIu32 ", p %" PRIu32 "%s, ", dump_number(p, i, "vlan"),
+             dump_number(p, i, "p"), dump_number(p, i, "dei") ? ", DEI" : "");
 }
 
 /* "#3 In ": tcpdump has the interface's name there, if this host has one of that number. */
 static void put_sll2(struct text *t, const struct packet *p, size_t i)
 {
     static const char *const words[] = {"In", "B", "M", "P", "Out"};
-    uint32_t type = number(p, i, "pkttype");
-    text_put(t, "#%" PRIu32 " %s ", number(p, i, "ifindex"),
+    uint32_t type = dump_number(p, i, "pkttype");
+    text_put(t, "#%" PRIu32 " %s ", dump_number(p, i, "ifindex"),
              type < sizeof words / sizeof words[0] ? words[type] : "?");
 }
 
@@ -467,16 +250,17 @@ static void put_extension(struct text *t, const struct packet *p, size_t i)
         text_put(t, "DSTOPT ");
     else if (proto == &proto_ip6_route)
         text_put(t, "RT6 (len=%" PRIu32 ", type=%" PRIu32 ", segleft=%" PRIu32 ") ",
-                 number(p, i, "length"), number(p, i, "type"), number(p, i, "segleft"));
+                 dump_number(p, i, "length"), dump_number(p, i, "type"),
+                 dump_number(p, i, "segleft"));
     else /* of a fragment: what a length within it promises is in the next ones */
-        text_put(t, "frag (%" PRIu32 "|%" PRIu32 ") ", number(p, i, "offset") * 8,
-                 payload_length(p, i) - (number(p, i, "mf") ? p->missing : 0));
+        text_put(t, "frag (%" PRIu32 "|%" PRIu32 ") ", dump_number(p, i, "offset") * 8,
+                 payload_length(p, i) - (dump_number(p, i, "mf") ? p->missing : 0));
 }
 
 static bool is_extension(const struct packet *p, size_t i)
 {
-    return is(p, i, &proto_ip6_hop) || is(p, i, &proto_ip6_dest) || is(p, i, &proto_ip6_route) ||
-           is(p, i, &proto_ip6_frag);
+    return dump_is(p, i, &proto_ip6_hop) || dump_is(p, i, &proto_ip6_dest) ||
+           dump_is(p, i, &proto_ip6_route) || dump_is(p, i, &proto_ip6_frag);
 }
 
 /* "IP 192.0.2.1.40000 > 192.0.2.2.9000: ", or "IP6 2001:db8::1 > 2001:db8::2: HBH 40000 > 9000: "
@@ -485,46 +269,47 @@ static size_t put_ip(struct text *t, const struct packet *p, size_t i)
 {
     char src[FIELD_TEXT], dst[FIELD_TEXT];
     size_t j = i + 1;
-    text_put(t, "%s %s", is(p, i, &proto_ip) ? "IP" : "IP6", address(p, i, "src", src));
-    if (has_ports(p, j)) {
-        text_put(t, ".%" PRIu32 " > %s.%" PRIu32 ": ", number(p, j, "sport"),
-                 address(p, i, "dst", dst), number(p, j, "dport"));
+    text_put(t, "%s %s", dump_is(p, i, &proto_ip) ? "IP" : "IP6", dump_address(p, i, "src", src));
+    if (dump_has_ports(p, j)) {
+        text_put(t, ".%" PRIu32 " > %s.%" PRIu32 ": ", dump_number(p, j, "sport"),
+                 dump_address(p, i, "dst", dst), dump_number(p, j, "dport"));
         return j;
     }
-    text_put(t, " > %s: ", address(p, i, "dst", dst));
-    for (; is_extension(p, j) && !is_cut(p, j); j++)
+    text_put(t, " > %s: ", dump_address(p, i, "dst", dst));
+    for (; is_extension(p, j) && !dump_is_cut(p, j); j++)
         put_extension(t, p, j);
-    if (j > i + 1 && has_ports(p, j))
-        text_put(t, "%" PRIu32 " > %" PRIu32 ": ", number(p, j, "sport"), number(p, j, "dport"));
+    if (j > i + 1 && dump_has_ports(p, j))
+        text_put(t, "%" PRIu32 " > %" PRIu32 ": ", dump_number(p, j, "sport"),
+                 dump_number(p, j, "dport"));
     return j;
 }
 
 static void put_dns(struct text *t, const struct packet *p, size_t i)
 {
-    bool multicast = has_ports(p, i - 1) &&
-                     (number(p, i - 1, "sport") == 5353 || number(p, i - 1, "dport") == 5353);
+    bool multicast = dump_has_ports(p, i - 1) && (dump_number(p, i - 1, "sport") == 5353 ||
+                                                  dump_number(p, i - 1, "dport") == 5353);
     const struct layer *l = &p->layers[i];
-    text_put_dns(t, packet_header(p, i), l->end - l->offset, whole_length(p, i), multicast);
+    text_put_dns(t, packet_header(p, i), l->end - l->offset, dump_whole(p, i), multicast);
 }
 
 /* Whether the line of what UDP carries says the length itself. */
 static bool speaks_for_udp(const struct packet *p, size_t i)
 {
-    return is(p, i, &proto_dhcp) || is(p, i, &proto_dns);
+    return dump_is(p, i, &proto_dhcp) || dump_is(p, i, &proto_dns);
 }
 
 static void put_dhcp(struct text *t, const struct packet *p, size_t i)
 {
     char mac[FIELD_TEXT];
-    uint32_t op = number(p, i, "op");
+    uint32_t op = dump_number(p, i, "op");
     text_put(t, "BOOTP/DHCP, ");
-    if (op == 1 && number(p, i, "htype") == 1 && number(p, i, "hlen") == 6)
-        text_put(t, "Request from %s", address(p, i, "mac", mac));
+    if (op == 1 && dump_number(p, i, "htype") == 1 && dump_number(p, i, "hlen") == 6)
+        text_put(t, "Request from %s", dump_address(p, i, "mac", mac));
     else if (op == 1 || op == 2)
         text_put(t, op == 1 ? "Request" : "Reply");
     else
         text_put(t, "unknown (0x%02" PRIx32 ")", op);
-    text_put(t, ", length %" PRIu32, whole_length(p, i));
+    text_put(t, ", length %" PRIu32, dump_whole(p, i));
 }
 
 /* Whether it is none of those that have a case below. */
@@ -558,26 +343,80 @@ static void put_rest(struct text *t, const struct packet *p, size_t i)
     uint32_t length = payload_length(p, i);
     if (p->stop == PACKET_LIE) {
         text_put(t, "[bad length]");
-    } else if (is(p, i, &proto_sll) || is(p, i, &proto_sll2)) {
-        text_put(t, "ethertype 0x%04" PRIx32 ", length %" PRIu32, number(p, i, "protocol"), length);
-    } else if (is(p, i, &proto_null) || is(p, i, &proto_loop)) {
-        text_put(t, "AF %" PRIu32 ", length %" PRIu32, number(p, i, "family"), length);
-    } else if (is(p, i, &proto_eth)) {
-        text_put(t, "%s > %s, ethertype 0x%04" PRIx32 ", length %" PRIu32,
-                 address(p, i, "src", src), address(p, i, "dst", dst), number(p, i, "type"),
+    } else if (dump_is(p, i, &proto_sll) || dump_is(p, i, &proto_sll2)) {
+        text_put(t, "ethertype 0x%04" PRIx32 ", length %" PRIu32, dump_number(p, i, "protocol"),
                  length);
+    } else if (dump_is(p, i, &proto_null) || dump_is(p, i, &proto_loop)) {
+        text_put(t, "AF %" PRIu32 ", length %" PRIu32, dump_number(p, i, "family"), length);
+    } else if (dump_is(p, i, &proto_eth)) {
+        text_put(t, "%s > %s, ethertype 0x%04" PRIx32 ", length %" PRIu32,
+                 dump_address(p, i, "src", src), dump_address(p, i, "dst", dst),
+                 dump_number(p, i, "type"), length);
     } else if (is_tag(p, i)) {
-        text_put(t, "ethertype 0x%04" PRIx32 ", length %" PRIu32, number(p, i, "type"), length);
-    } else if (is(p, i, &proto_ip) && p->stop == PACKET_FRAGMENT) {
-        text_put(t, "frag (%" PRIu32 "|%" PRIu32 ") ip-proto-%" PRIu32, number(p, i, "offset") * 8,
-                 length, number(p, i, "proto"));
+        text_put(t, "ethertype 0x%04" PRIx32 ", length %" PRIu32, dump_number(p, i, "type"),
+                 length);
+    } else if (dump_is(p, i, &proto_ip) && p->stop == PACKET_FRAGMENT) {
+        text_put(t, "frag (%" PRIu32 "|%" PRIu32 ") ip-proto-%" PRIu32,
+                 dump_number(p, i, "offset") * 8, length, dump_number(p, i, "proto"));
     } else {
-        uint32_t next = number(p, i, is(p, i, &proto_ip) ? "proto" : "next");
+        uint32_t next = dump_number(p, i, dump_is(p, i, &proto_ip) ? "proto" : "next");
         if (next == 59)
             text_put(t, "no next header");
         else
             text_put(t, "ip-proto-%" PRIu32 " %" PRIu32, next, length);
     }
+}
+
+/* What is in front of that which the line is about. Returns the layer behind it, or `i`. */
+static size_t put_front(struct text *t, const struct packet *p, size_t i)
+{
+    if (dump_is_ip(p, i))
+        return put_ip(t, p, i);
+    if (is_extension(p, i))
+        put_extension(t, p, i);
+    else if (is_tag(p, i))
+        put_vlan(t, p, i);
+    else if (dump_is(p, i, &proto_sll2))
+        put_sll2(t, p, i);
+    else if (!is_link(p, i))
+        return i;
+    return i + 1;
+}
+
+static void put_layer(struct text *t, const struct packet *p, size_t i,
+                      const struct dump_base *base)
+{
+    const struct proto *proto = p->layers[i].proto;
+    if (proto == &proto_tcp)
+        put_tcp(t, p, i, base);
+    else if (proto == &proto_dns)
+        put_dns(t, p, i);
+    else if (proto == &proto_dhcp)
+        put_dhcp(t, p, i);
+    else if (proto == &proto_udp && !speaks_for_udp(p, i + 1))
+        text_put(t, "UDP, length %" PRIu32, payload_length(p, i));
+    else if (proto == &proto_icmp)
+        text_put_icmp(t, p, i);
+    else if (proto == &proto_icmp6)
+        text_put_icmp6(t, p, i);
+    else if (proto == &proto_arp)
+        put_arp(t, p, i);
+    else if (proto != &proto_udp)
+        put_fields(t, p, i);
+}
+
+/* What stands between layer `i` and the next one; NULL if the line ends in front of that, as in
+ * front of a packet that is quoted. */
+static const char *joint(const struct packet *p, size_t i)
+{
+    const struct proto *proto = p->layers[i].proto;
+    if (i + 1U >= p->count)
+        return NULL;
+    if (proto == &proto_udp && speaks_for_udp(p, i + 1))
+        return "";
+    if (proto == &proto_tcp || proto == &proto_udp)
+        return ": ";
+    return is_declared(proto) ? ", " : NULL;
 }
 
 size_t dump_line(char *out, size_t size, const struct packet *p, const struct dump_base *base)
@@ -586,57 +425,21 @@ size_t dump_line(char *out, size_t size, const struct packet *p, const struct du
     if (size > 0)
         out[0] = '\0';
     size_t i = 0;
-    while (i < p->count && !is_cut(p, i)) {
-        const struct proto *proto = p->layers[i].proto;
-        if (is_ip(p, i)) {
-            i = put_ip(&t, p, i);
-            continue;
-        }
-        if (is_extension(p, i)) {
-            put_extension(&t, p, i++);
-            continue;
-        }
-        if (is_tag(p, i)) {
-            put_vlan(&t, p, i++);
-            continue;
-        }
+    while (i < p->count && !dump_is_cut(p, i)) {
         if (is_link(p, i) && i + 1U == p->count)
             break;
-        if (is_link(p, i)) {
-            if (proto == &proto_sll2)
-                put_sll2(&t, p, i);
-            i++;
-            continue;
+        size_t behind = put_front(&t, p, i);
+        if (behind == i) {
+            put_layer(&t, p, i, base);
+            const char *between = joint(p, i);
+            if (!between)
+                return t.length;
+            text_put(&t, "%s", between);
+            behind++;
         }
-        if (proto == &proto_tcp)
-            put_tcp(&t, p, i, base);
-        else if (is(p, i, &proto_udp) && speaks_for_udp(p, i + 1))
-            ; /* which says all */
-        else if (proto == &proto_dns)
-            put_dns(&t, p, i);
-        else if (proto == &proto_dhcp)
-            put_dhcp(&t, p, i);
-        else if (proto == &proto_udp)
-            text_put(&t, "UDP, length %" PRIu32, payload_length(p, i));
-        else if (proto == &proto_icmp)
-            put_icmp(&t, p, i);
-        else if (proto == &proto_icmp6)
-            put_icmp6(&t, p, i);
-        else if (proto == &proto_arp)
-            put_arp(&t, p, i);
-        else
-            put_fields(&t, p, i);
-        bool port = proto == &proto_tcp || proto == &proto_udp;
-        if (++i < p->count && (port || is_declared(proto))) {
-            text_put(&t, "%s",
-                     proto == &proto_udp && speaks_for_udp(p, i) ? ""
-                     : port                                      ? ": "
-                                                                 : ", ");
-            continue;
-        }
-        return t.length;
+        i = behind;
     }
-    if (i < p->count && is_cut(p, i))
+    if (i < p->count && dump_is_cut(p, i))
         text_put(&t, "[|%s]", p->layers[i].proto->name);
     else
         put_rest(&t, p, p->count > 0 ? p->count - 1U : 0);
@@ -704,7 +507,7 @@ size_t dump_tree(char *out, size_t size, const struct packet *p)
         out[0] = '\0';
     for (size_t i = 0; i < p->count; i++) {
         const struct proto *proto = p->layers[i].proto;
-        text_put(&t, "%s%s\n", proto->name, is_cut(p, i) ? " (cut off)" : "");
+        text_put(&t, "%s%s\n", proto->name, dump_is_cut(p, i) ? " (cut off)" : "");
         for (size_t j = 0; j < proto->count; j++)
             if (packet_shows(p, i, &proto->fields[j]))
                 put_field(&t, p, i, &proto->fields[j]);
