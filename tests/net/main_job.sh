@@ -76,7 +76,7 @@ for process in $clients; do
 done
 serve_end "20 at once"
 no_reset "20 at once"
-echo "ok: 20 of 20 at once"
+echo "ok: J11 20 of 20 at once"
 
 # The server closes first and keeps TIME-WAIT; a client that comes again from the same port is let
 # in only if its sequence numbers have moved on (RFC 9293 3.10.7.4), across processes too.

@@ -86,7 +86,7 @@ expect "the job through sudo, from an address that nobody has" 0 env SUDO_UID=65
     SUDO_GID=65533 "$TCPLUA" "$client" 192.168.56.77 192.168.56.1 8080
 serve_end "the job through sudo"
 [ "$(near_resets) $(far_resets)" = "$before" ] || fail "the job through sudo: a kernel sent a reset"
-echo "ok: through sudo"
+echo "ok: J3 through sudo"
 
 # --- without rights
 
@@ -103,7 +103,7 @@ expect "the lab without rights" 0 $nobody "$TCPLUA" --lab "$client"
 # shellcheck disable=SC2086
 expect "the demo without rights" 0 $nobody "$TCPLUA" demo
 said "the demo without rights" out "S seq 0" "F. seq 66"
-echo "ok: without rights"
+echo "ok: J1 without rights"
 
 # --- CAP_NET_RAW alone
 
@@ -119,7 +119,7 @@ serve near 127.0.0.1 8081 1
 expect "CAP_NET_RAW, loopback" 0 $raw "$TCPLUA" "$client" 127.0.0.1 127.0.0.1 8081
 serve_end "CAP_NET_RAW, loopback"
 [ "$(near_resets) $(far_resets)" = "$before" ] || fail "CAP_NET_RAW: a kernel sent a reset"
-echo "ok: CAP_NET_RAW alone"
+echo "ok: J2 CAP_NET_RAW alone"
 
 # --- where namespaces are refused
 
@@ -136,4 +136,4 @@ expect "namespaces refused, --lab" 0 unshare --user --map-root-user sh -c '
     echo 0 >/proc/sys/user/max_user_namespaces
     exec setpriv --bounding-set -all --inh-caps -all "$0" --lab "$1"' "$TCPLUA" "$client"
 said "namespaces refused, --lab" err "the lab is simulated"
-echo "ok: namespaces refused"
+echo "ok: J25 namespaces refused"

@@ -161,6 +161,9 @@ for signal in INT TERM KILL; do
         served_and_ended "$signal" "a script that computes" yes '^here' "$folder/compute.lua" \
             192.168.56.2
     ended "$signal" "the lab" any '^here' --lab "$folder/listen.lua" 192.0.2.1
-    echo "ok: SIG$signal"
+    case $signal in
+    KILL) echo "ok: J15, L3 SIGKILL in every state" ;;
+    *) echo "ok: J14 SIG$signal in every state" ;;
+    esac
 done
 kill -KILL "$silent"

@@ -111,7 +111,7 @@ static void assert_no_connection(const struct addr *addr, uint16_t port)
     close(fd);
 }
 
-static void each_way_is_silent(void **state)
+static void n3_n8_each_way_is_silent(void **state)
 {
     (void)state;
     const struct addr *addrs[] = {&loopback4, &loopback6};
@@ -136,7 +136,7 @@ static void each_way_is_silent(void **state)
 }
 
 /* What the tests above would see if a guard did nothing; a peer on the link may send TTL 255. */
-static void resets_are_seen(void **state)
+static void n7_resets_are_seen(void **state)
 {
     (void)state;
     const struct addr *addrs[] = {&loopback4, &loopback6};
@@ -191,7 +191,7 @@ static void udp_is_silent(void **state)
     }
 }
 
-static void port_is_reserved(void **state)
+static void n6_port_is_reserved(void **state)
 {
     (void)state;
     struct error err;
@@ -267,10 +267,10 @@ int main(void)
     if (refused)
         return refused;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_way_is_silent),
-        cmocka_unit_test(resets_are_seen),
+        cmocka_unit_test(n3_n8_each_way_is_silent),
+        cmocka_unit_test(n7_resets_are_seen),
         cmocka_unit_test(udp_is_silent),
-        cmocka_unit_test(port_is_reserved),
+        cmocka_unit_test(n6_port_is_reserved),
         cmocka_unit_test(sharing),
         cmocka_unit_test(errors),
     };
