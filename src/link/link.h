@@ -7,10 +7,10 @@
  *     xdp      an AF_XDP socket, for sending much
  *     pcap     libpcap, for sniffing only
  *     pair     two ends in memory: simulations and tests
+ *     hub      any number of hosts in memory, each behind paths of its own (hub.h)
  *
  * and a wrapper is a link around a link: record (every frame into a capture), trace (a line for
- * every frame), fault (loss, delay, duplication, reordering and corruption from a seed). Closing
- * the outermost closes all.
+ * every frame), fault (a bad path, from a seed: path.h). Closing the outermost closes all.
  *
  * Descriptors are non-blocking: link_recv() never waits. */
 #ifndef TCPLUA_LINK_LINK_H
@@ -23,6 +23,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "link/path.h"
 
 /* What a frame starts with. */
 enum link_medium { LINK_IP, LINK_ETHERNET };
@@ -172,19 +173,10 @@ bool link_open_pair(struct link *ends[static 2], enum link_medium medium, uint32
 /* --- wrappers: own `inner` from here on; on failure `inner` is closed and NULL returned ---------
  */
 
-/* What happens to frames on the way. Each kind of fault has its own stream of random numbers from
- * `seed`, with one draw for every frame: more loss does not change which frames are duplicated. */
-struct fault {
-    uint64_t seed;
-    double loss, duplicate, reorder, corrupt; /* probabilities, 0..1; corrupt: one bit flipped */
-    int64_t delay, jitter;                    /* one-way delay, and what is added at most */
-};
-
 /* Faults on frames that are sent through it, and none on those received: wrap both ends, with two
- * seeds. Delay and jitter alone keep the order; a frame picked for reordering is held for another
- * `jitter` (if that is 0, `delay`; if that is 0 too, 1 ms) while others pass. An error in passing
- * on a frame that was held is returned by the next link_send(). Errors: usage, EINVAL, for a
- * probability outside 0..1 or a negative time. */
+ * seeds. path.h says what can happen; lengths are those of the datagrams. What is too big for the
+ * path is answered by ICMP, which this link receives. An error in passing on a frame that was held
+ * is returned by the next link_send(). Errors: usage, EINVAL, as fault_check() says. */
 struct link *link_fault(struct link *inner, const struct fault *fault, const struct clock *clock,
                         struct error *err);
 
