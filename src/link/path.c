@@ -1,6 +1,8 @@
 /* path: see path.h. */
 #include "link/path.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 
 /* splitmix64 (Steele, Lea, Flood 2014): one word of state, and every seed is a good one. */
@@ -31,14 +33,12 @@ bool fault_check(const struct fault *f, struct error *err)
         return fail(
             err, ERROR_USAGE, "EINVAL",
             "loss, duplicate, reorder and corrupt are probabilities: give each from 0 to 1");
-    if (!probability(f->burst_start) || !probability(f->burst_end) || !probability(f->burst_loss))
+    if (!probability(f->burst_loss))
+        return fail(err, ERROR_USAGE, "EINVAL", "burst_loss is a probability: give it from 0 to 1");
+    if (f->burst_every < 0 || f->burst_length < 0 || (f->burst_every > 0) != (f->burst_length > 0))
         return fail(err, ERROR_USAGE, "EINVAL",
-                    "burst_start, burst_end and burst_loss are probabilities: give each from 0 to "
-                    "1");
-    if (f->burst_start > 0 && !(f->burst_end > 0))
-        return fail(err, ERROR_USAGE, "EINVAL",
-                    "bursts that start (burst_start) must end: give burst_end, which is 1 / the "
-                    "datagrams in one");
+                    "bursts have a distance (burst_every) and a length (burst_length): give both, "
+                    "as seconds above 0");
     if (f->delay < 0 || f->delay > longest || f->jitter < 0 || f->jitter > longest)
         return fail(err, ERROR_USAGE, "EINVAL",
                     "a delay or jitter of a link is from 0 to 3600 seconds");
@@ -68,13 +68,20 @@ void path_change(struct path *path, const struct fault *fault, int64_t now)
     path->fault = *fault;
 }
 
-/* The two states of Gilbert and Elliott: one draw moves between them, another decides in them. */
-static bool lost(struct path *path)
+/* Whether it is lost by chance. Gilbert and Elliott's two states change with time: the longer ago
+ * the path was looked at, the less its state of then says of now. */
+static bool lost(struct path *path, int64_t now)
 {
     const struct fault *f = &path->fault;
     bool lost = draw_unit(path, PATH_LOSS) < f->loss;
     double move = draw_unit(path, PATH_BURST), hit = draw_unit(path, PATH_BURST_LOSS);
-    path->burst = path->burst ? !(move < f->burst_end) : move < f->burst_start;
+    if (!f->burst_length)
+        return lost;
+    double begins = 1 / (double)f->burst_every, ends = 1 / (double)f->burst_length;
+    double share = begins / (begins + ends), before = path->burst ? 1 : 0;
+    double aged = exp(-(begins + ends) * (double)(now - path->looked));
+    path->burst = move < share + (before - share) * aged;
+    path->looked = now;
     return lost || (path->burst && (f->burst_loss == 0 || hit < f->burst_loss));
 }
 
@@ -101,7 +108,7 @@ struct path_fate path_enter(struct path *path, size_t length, int64_t now)
 {
     const struct fault *f = &path->fault;
     struct path_counts *counts = &path->counts;
-    bool gone = lost(path);
+    bool gone = lost(path, now);
     struct path_fate fate = {
         .what = PATH_LOST,
         .twice = draw_unit(path, PATH_DUPLICATE) < f->duplicate,

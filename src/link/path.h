@@ -21,11 +21,13 @@
 struct fault {
     uint64_t seed;
     double loss, duplicate, reorder, corrupt; /* probabilities, 0..1; corrupt: one bit flipped */
-    double burst_start, burst_end;            /* Gilbert-Elliott: the probabilities that a datagram
-                                                 is the first of a burst, and the first behind one */
-    double burst_loss;                        /* and of its loss within; 0: all of them */
-    int64_t delay, jitter;                    /* one way, and what is added at most */
-    double rate;                              /* bits a second; 0: no limit */
+    int64_t burst_every, burst_length; /* Gilbert-Elliott: how long, on average, it is good until a
+                                          burst of losses begins, and how long that lasts; 0: none.
+                                          Counted in time, or a lonely retransmission seconds later
+                                          would find itself in the same burst */
+    double burst_loss;                 /* probability of loss within; 0: all is lost */
+    int64_t delay, jitter;             /* one way, and what is added at most */
+    double rate;                       /* bits a second; 0: no limit */
     uint32_t queue; /* bytes that wait for the rate; 0: PATH_QUEUE. What comes on top is lost */
     uint32_t mtu;   /* bytes of a datagram that fits; 0: all do */
     bool silent;    /* what does not fit is lost without an ICMP error */
@@ -58,7 +60,8 @@ struct path {
     struct fault fault;
     struct path_counts counts;
     uint64_t streams[PATH_STREAMS]; /* states of the random number generators */
-    bool burst;                     /* within one */
+    bool burst;                     /* within one, at */
+    int64_t looked;                 /* this time */
     int64_t free;                   /* when all that waits for the rate will have left */
     int64_t last;                   /* when the last of those that keep their order comes out */
 };

@@ -54,23 +54,27 @@ static void bursts_have_their_share_and_length(void **state)
     (void)state;
     enum { COUNT = 100000 };
     struct path path;
-    path_init(&path, &(struct fault){.seed = 5, .burst_start = 0.01, .burst_end = 0.1});
+    path_init(
+        &path,
+        &(struct fault){.seed = 5, .burst_every = 100 * NS_PER_MS, .burst_length = 10 * NS_PER_MS});
     size_t lost = 0, runs = 0;
     bool before = false;
     for (int i = 0; i < COUNT; i++) {
-        bool now = path_enter(&path, 100, 0).what == PATH_LOST;
+        bool now = path_enter(&path, 100, i * NS_PER_MS).what == PATH_LOST;
         lost += now;
         runs += now && !before;
         before = now;
     }
-    /* In a burst for 1/11 of the time, ten datagrams long. */
+    /* In a burst for 1/11 of the time, for ten milliseconds or a little more. */
     assert_in_range(lost, COUNT * 8 / 100, COUNT * 10 / 100);
-    assert_in_range(lost / runs, 9, 11);
+    assert_in_range(lost / runs, 9, 12);
     assert_int_equal(path.counts.lost, lost);
 
-    path_init(&path,
-              &(struct fault){.seed = 5, .burst_start = 0.01, .burst_end = 0.1, .burst_loss = 0.5});
-    assert_in_range(COUNT - feed(&path, COUNT, 100, 0), COUNT * 4 / 100, COUNT * 5 / 100);
+    path_init(&path, &(struct fault){.seed = 5,
+                                     .burst_every = 100 * NS_PER_MS,
+                                     .burst_length = 10 * NS_PER_MS,
+                                     .burst_loss = 0.5});
+    assert_in_range(COUNT - feed(&path, COUNT, 100, NS_PER_MS), COUNT * 4 / 100, COUNT * 5 / 100);
 }
 
 static void a_change_holds_from_then_on(void **state)
@@ -215,9 +219,9 @@ static void refuses_what_cannot_be(void **state)
 {
     (void)state;
     const struct fault bad[] = {
-        {.burst_start = 2},
-        {.burst_start = 0.1}, /* and never ends */
-        {.burst_start = 0.1, .burst_end = -1},
+        {.burst_every = NS_PER_S},
+        {.burst_length = NS_PER_S},
+        {.burst_every = -1, .burst_length = NS_PER_S},
         {.burst_loss = 1.5},
         {.rate = -1},
         {.rate = 999},
@@ -231,7 +235,7 @@ static void refuses_what_cannot_be(void **state)
         assert_string_equal(err.code, "EINVAL");
         assert_int_equal(err.kind, ERROR_USAGE);
     }
-    assert_true(fault_check(&(struct fault){.burst_start = 0.1, .burst_end = 0.5}, &err));
+    assert_true(fault_check(&(struct fault){.burst_every = 1, .burst_length = 1}, &err));
 }
 
 int main(void)
