@@ -121,7 +121,8 @@ function tcp.connect(options)
   return self
 end
 
---- Takes connections in. Fields: addr, port, backlog (128), and what its connections are like.
+--- Takes connections in. Fields: addr, port, backlog (128: how many are open and not yet accepted;
+-- whoever comes when it is full tries again by itself), and what its connections are like.
 function tcp.listen(options)
   local self, err = core.listen(check.options(options))
   if not self then err.op = "listen" end

@@ -21,8 +21,8 @@ void endpoint_detach(struct endpoint *endpoint); /* reset it; its stack goes awa
 /* listener.c */
 struct listener *listener_find(const struct stack *stack, uint16_t port); /* NULL: none */
 bool listener_input(struct listener *listener, const struct segment *segment, int64_t now);
-void listener_opened(struct listener *listener, struct endpoint *endpoint);
-void listener_lost(struct listener *listener);
+void listener_segment(struct endpoint *endpoint, const struct segment *segment, int64_t now);
+void listener_lost(struct listener *listener); /* before it was open */
 void listener_detach(struct listener *listener);
 
 /* wire.c */

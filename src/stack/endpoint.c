@@ -225,10 +225,7 @@ void endpoint_step(struct endpoint *endpoint, int64_t now)
                     clock_wall(&stack->network->clock));
     }
     if (endpoint->listener) {
-        if (events & TCP_EVENT_OPEN) {
-            endpoint->established = true;
-            listener_opened(endpoint->listener, endpoint);
-        } else if (state == TCPS_CLOSED && !endpoint->established) {
+        if (state == TCPS_CLOSED && !endpoint->established) {
             listener_lost(endpoint->listener);
             dispose(endpoint);
         }

@@ -67,15 +67,20 @@ bool listener_input(struct listener *listener, const struct segment *segment, in
         return false;
     if (!(segment->flags & TCP_SYN))
         return true;
-    if (listener->pending < listener->backlog &&
+    uint32_t most = listener->backlog > LISTENER_OPENING ? listener->backlog : LISTENER_OPENING;
+    if (listener->ready < listener->backlog && listener->opening < most &&
         endpoint_accept(listener->stack, listener, segment, now))
-        listener->pending++;
-    return true; /* with the backlog full the SYN is dropped: the peer tries again */
+        listener->opening++;
+    return true; /* where there is no room the SYN is dropped: the peer tries again */
 }
 
-void listener_opened(struct listener *listener, struct endpoint *endpoint)
+/* It can be accepted, in the order in which the handshakes ended. */
+static void opened(struct listener *listener, struct endpoint *endpoint)
 {
+    endpoint->established = true;
     endpoint->next_accept = NULL;
+    listener->opening--;
+    listener->ready++;
     if (listener->last)
         listener->last->next_accept = endpoint;
     else
@@ -84,9 +89,22 @@ void listener_opened(struct listener *listener, struct endpoint *endpoint)
     source_ready(listener->stack->network, &listener->source);
 }
 
+/* As in Linux: where the backlog is full, the segment that would open one more is as if lost. The
+ * SYN-ACK is repeated, and so is what the peer sends; one of them finds room. */
+void listener_segment(struct endpoint *endpoint, const struct segment *segment, int64_t now)
+{
+    struct listener *listener = endpoint->listener;
+    if (listener->ready >= listener->backlog && !(segment->flags & TCP_RST))
+        return;
+    tcp_input(endpoint->tcp, segment, now);
+    enum tcp_state state = tcp_state(endpoint->tcp);
+    if (state != TCPS_SYN_RECEIVED && state != TCPS_CLOSED)
+        opened(listener, endpoint);
+}
+
 void listener_lost(struct listener *listener)
 {
-    listener->pending--;
+    listener->opening--;
 }
 
 struct endpoint *listener_accept(struct listener *listener)
@@ -97,7 +115,7 @@ struct endpoint *listener_accept(struct listener *listener)
     listener->first = endpoint->next_accept;
     if (!listener->first)
         listener->last = NULL;
-    listener->pending--;
+    listener->ready--;
     endpoint->listener = NULL;
     if (endpoint->stack)
         source_ready(endpoint->stack->network, &endpoint->source);

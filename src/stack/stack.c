@@ -512,7 +512,10 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
         endpoint = NULL;
     }
     if (endpoint) {
-        tcp_input(endpoint->tcp, segment, now);
+        if (endpoint->listener && !endpoint->established)
+            listener_segment(endpoint, segment, now);
+        else
+            tcp_input(endpoint->tcp, segment, now);
         endpoint_dirty(endpoint);
         return;
     }

@@ -124,7 +124,7 @@ struct endpoint {
     struct endpoint *next_accept;
     struct addr hop;
     bool dirty;
-    bool established; /* once; of interest to its listener only */
+    bool established; /* once: it has a place in its listener's backlog */
     bool orphan;      /* nobody holds it: free it when it reaches CLOSED */
     bool failed;      /* `error` says why */
     bool soft;        /* `soft_error` is set */
@@ -160,13 +160,18 @@ const struct error *endpoint_error(struct endpoint *endpoint);
 /* --- listener -----------------------------------------------------------------------------------
  */
 
+/* More than one backlog may open at once: those who wait for a place in it cost a round trip or
+ * two, those whose SYN was dropped a second and more. */
+#define LISTENER_OPENING 1024
+
 struct listener {
     struct source source;
     struct stack *stack;
     struct listener *next;
     struct guard *guard;
     uint16_t port;
-    uint32_t backlog, pending;     /* connections not yet accepted: at most, now */
+    uint32_t backlog, ready;       /* open and not yet accepted: at most, now */
+    uint32_t opening;              /* in SYN-RECEIVED: at most LISTENER_OPENING, or the backlog */
     struct endpoint *first, *last; /* established, in order */
     struct endpoint_options options;
 };
