@@ -17,8 +17,8 @@ local reference = {}
 local MODULES <const> = {
   "tcplua.tcp", "tcplua.net", "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
   "tcplua.packet", "tcplua.packet.answer", "tcplua.packet.records",
-  "tcplua.capture", "tcplua.task", "tcplua.input", "tcplua.verdict", "tcplua.hash",
-  "tcplua.reference",
+  "tcplua.capture", "tcplua.task", "tcplua.reader", "tcplua.input", "tcplua.process",
+  "tcplua.verdict", "tcplua.hash", "tcplua.reference",
 }
 
 -- Comments without their dashes.

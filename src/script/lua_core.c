@@ -1,6 +1,7 @@
 /* lua_core: require "tcplua.core", the primitives under the Lua modules: time, the one blocking
- * call, (open_conn, open_wire, open_link, open_input) the things that it waits for, and (open_host)
- * what the kernel knows. Scripts use the modules above: tcplua.tcp, tcplua.net, tcplua.task. */
+ * call, (open_conn, open_wire, open_link, open_input, open_process) the things that it waits for,
+ * and (open_host) what the kernel knows. Scripts use the modules above: tcplua.tcp, tcplua.net,
+ * tcplua.task. */
 #include <string.h>
 #include <unistd.h>
 
@@ -220,6 +221,7 @@ int luaopen_tcplua_core(lua_State *L)
     open_wire(L);
     open_link(L);
     open_input(L);
+    open_process(L);
     open_way(L);
     open_burst(L);
     open_host(L);

@@ -1,4 +1,8 @@
-/* lua_input: standard input as something that can be waited for (tcplua.input). */
+/* lua_input: descriptors as something that can be waited for: standard input (tcplua.input), and
+ * the pipes of processes. */
+#include "script/lua_input.h"
+
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "script/modules.h"
@@ -9,6 +13,7 @@
 
 struct reading {
     struct input *input; /* NULL: closed */
+    bool owned;          /* its descriptor is closed with it */
 };
 
 static struct input *check_input(lua_State *L)
@@ -19,20 +24,45 @@ static struct input *check_input(lua_State *L)
     return reading->input;
 }
 
-/* open_input() -> standard input | nil, error */
+struct reading *push_input(lua_State *L)
+{
+    struct reading *reading = lua_newuserdatauv(L, sizeof *reading, 0);
+    *reading = (struct reading){.input = NULL};
+    luaL_setmetatable(L, INPUT);
+    return reading;
+}
+
+bool input_hold(lua_State *L, struct reading *reading, int index, int fd, bool writes, bool owned,
+                struct error *err)
+{
+    reading->input = input_new(the_network(L), fd, writes);
+    if (!reading->input) {
+        if (owned)
+            close(fd);
+        return fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for an input");
+    }
+    reading->owned = owned;
+    remember_source(L, &reading->input->source, index);
+    return true;
+}
+
+/* open_input([fd]) -> standard input, or descriptor `fd` of this process, which is not for programs
+ * that it starts and is closed with the object | nil, error */
 static int core_open_input(lua_State *L)
 {
-    check_host(L);
-    struct reading *reading = lua_newuserdatauv(L, sizeof *reading, 0);
-    reading->input = NULL;
-    luaL_setmetatable(L, INPUT);
-    reading->input = input_new(the_network(L), STDIN_FILENO);
-    if (!reading->input) {
-        struct error err;
-        fail(&err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for standard input");
+    struct error err;
+    int fd = (int)luaL_optinteger(L, 1, STDIN_FILENO);
+    bool own = fd != STDIN_FILENO;
+    if (!own)
+        check_host(L);
+    struct reading *reading = push_input(L);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (own && fcntl(fd, F_SETFD, FD_CLOEXEC))) {
+        fail(&err, ERROR_USAGE, "EBADF", "there is no descriptor %d", fd);
         return push_failure(L, &err);
     }
-    remember_source(L, &reading->input->source, -1);
+    if (!input_hold(L, reading, -1, fd, (flags & O_ACCMODE) == O_WRONLY, own, &err))
+        return push_failure(L, &err);
     return 1;
 }
 
@@ -54,13 +84,30 @@ static int input_raw_read(lua_State *L)
     return 1;
 }
 
-/* raw_await(): the next poll may report it once it can be read */
+/* raw_write(string, from) -> how many bytes from number `from` on were taken | nil, error */
+static int input_raw_write(lua_State *L)
+{
+    struct input *input = check_input(L);
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    lua_Integer from = luaL_optinteger(L, 3, 1);
+    luaL_argcheck(L, from >= 1 && (lua_Unsigned)from <= length + 1, 3, "outside the string");
+    struct error err;
+    ptrdiff_t put = input_write(input, bytes + from - 1, length - (size_t)(from - 1), &err);
+    if (put < 0)
+        return push_failure(L, &err);
+    lua_pushinteger(L, put);
+    return 1;
+}
+
+/* raw_await(): the next poll may report it once it can be read, or written to */
 static int input_raw_await(lua_State *L)
 {
     check_input(L)->waiting = true;
     return 0;
 }
 
+/* raw_free(): closes the object, and its descriptor if it is its own; may be repeated */
 static int input_gc(lua_State *L)
 {
     struct reading *reading = luaL_checkudata(L, 1, INPUT);
@@ -68,6 +115,8 @@ static int input_gc(lua_State *L)
     reading->input = NULL;
     if (input) {
         forget_source(L, &input->source);
+        if (reading->owned)
+            close(input->fd);
         input_free(input);
     }
     return 0;
@@ -77,7 +126,9 @@ void open_input(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"raw_read", input_raw_read},
+        {"raw_write", input_raw_write},
         {"raw_await", input_raw_await},
+        {"raw_free", input_gc},
         {NULL, NULL},
     };
     static const luaL_Reg meta[] = {

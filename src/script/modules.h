@@ -12,12 +12,13 @@ int luaopen_tcplua_hash_core(lua_State *L);    /* lua_hash.c */
 int luaopen_tcplua_packet_core(lua_State *L);  /* lua_packet.c */
 
 /* Parts of tcplua.core: each adds its functions to the table on top of the stack. */
-void open_conn(lua_State *L);  /* lua_conn.c: connections and listeners */
-void open_wire(lua_State *L);  /* lua_wire.c */
-void open_link(lua_State *L);  /* lua_link.c */
-void open_input(lua_State *L); /* lua_input.c: standard input */
-void open_way(lua_State *L);   /* lua_way.c */
-void open_burst(lua_State *L); /* lua_burst.c: many packets at once */
-void open_host(lua_State *L);  /* lua_host.c: interfaces, routes, neighbours */
+void open_conn(lua_State *L);    /* lua_conn.c: connections and listeners */
+void open_wire(lua_State *L);    /* lua_wire.c */
+void open_link(lua_State *L);    /* lua_link.c */
+void open_input(lua_State *L);   /* lua_input.c: standard input */
+void open_process(lua_State *L); /* lua_process.c: programs */
+void open_way(lua_State *L);     /* lua_way.c */
+void open_burst(lua_State *L);   /* lua_burst.c: many packets at once */
+void open_host(lua_State *L);    /* lua_host.c: interfaces, routes, neighbours */
 
 #endif

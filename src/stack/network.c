@@ -189,7 +189,8 @@ static void sleep_until(struct network *network, int64_t when)
             fds[used++] = (struct pollfd){.fd = some[i], .events = POLLIN};
     for (struct input *input = network->inputs; input && used < room; input = input->next)
         if (input->waiting)
-            fds[used++] = (struct pollfd){.fd = input->fd, .events = POLLIN};
+            fds[used++] =
+                (struct pollfd){.fd = input->fd, .events = input->writes ? POLLOUT : POLLIN};
 
     int64_t wait = when == TIME_NEVER ? 3600 * NS_PER_S : when - clock_now(&network->clock);
     if (wait < 0)
@@ -296,13 +297,16 @@ void tap_free(struct tap *tap)
     link_close(tap_release(tap));
 }
 
-struct input *input_new(struct network *network, int fd)
+struct input *input_new(struct network *network, int fd, bool writes)
 {
     struct input *input = calloc(1, sizeof *input);
     if (!input)
         return NULL;
-    *input = (struct input){
-        .source.kind = SOURCE_INPUT, .network = network, .fd = fd, .next = network->inputs};
+    *input = (struct input){.source.kind = SOURCE_INPUT,
+                            .network = network,
+                            .fd = fd,
+                            .writes = writes,
+                            .next = network->inputs};
     network->inputs = input;
     return input;
 }
@@ -330,4 +334,14 @@ ptrdiff_t input_read(struct input *input, void *bytes, size_t length, struct err
         return -2;
     }
     return got == 0 ? -1 : got;
+}
+
+ptrdiff_t input_write(struct input *input, const void *bytes, size_t length, struct error *err)
+{
+    ssize_t put = write(input->fd, bytes, length);
+    if (put < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (put < 0)
+        fail_errno(err, errno, "cannot write the output");
+    return put;
 }

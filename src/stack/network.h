@@ -123,23 +123,27 @@ void tap_detach(struct tap *tap);
 /* Frees the tap and gives its link back to the caller. */
 struct link *tap_release(struct tap *tap);
 
-/* --- input: a descriptor that a script reads, such as standard input ---------------------------
+/* --- input: a descriptor that a script reads, such as standard input, or writes to --------------
  */
 
 struct input {
     struct source source;
     struct network *network;
     int fd;       /* the caller's */
-    bool waiting; /* a script waits for it to be readable: poll it */
+    bool writes;  /* a script writes to it */
+    bool waiting; /* a script waits for it to be readable, or to take more: poll it */
     struct input *next;
 };
 
 /* Puts a descriptor under the network's poll. NULL only when memory is short. */
-struct input *input_new(struct network *network, int fd);
+struct input *input_new(struct network *network, int fd, bool writes);
 void input_free(struct input *input);
 
 /* Takes what is there, whether or not reads of the descriptor wait: how many bytes, 0 if there are
  * none now, -1 at the end of the input, -2 with `err`. */
 ptrdiff_t input_read(struct input *input, void *bytes, size_t length, struct error *err);
+
+/* Writes what there is room for: how many bytes, 0 if there is none now, -1 with `err`. */
+ptrdiff_t input_write(struct input *input, const void *bytes, size_t length, struct error *err);
 
 #endif

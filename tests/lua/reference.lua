@@ -7,8 +7,8 @@ local reference = require "tcplua.reference"
 
 local page = reference.page()
 
-local MODULES <const> = { "tcp", "net", "packet", "capture", "task", "verdict", "hash",
-  "reference" }
+local MODULES <const> = { "tcp", "net", "packet", "capture", "task", "process",
+  "verdict", "hash", "reference" }
 local PLAIN <const> = { task = { __index = true } } -- modules that are metatables, too
 
 t.test("every function of a module is described", function()
