@@ -106,6 +106,7 @@ static bool read_seed(struct options *options, const char *text)
     return true;
 }
 
+/* How many characters must change, come or go to make one word of the other. */
 static size_t distance(const char *a, const char *b)
 {
     size_t row[16], length = strlen(b);
@@ -129,6 +130,7 @@ static size_t distance(const char *a, const char *b)
 static bool read_command(struct options *options, const char *word)
 {
     const char *near = NULL;
+    size_t nearest = 3; /* what is farther off is no slip of the finger */
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(word, commands[i].name) == 0) {
             options->command = commands[i].command;
@@ -136,8 +138,11 @@ static bool read_command(struct options *options, const char *word)
             options->argv++;
             return true;
         }
-        if (distance(word, commands[i].name) <= 2)
+        size_t away = distance(word, commands[i].name);
+        if (away < nearest) {
+            nearest = away;
             near = commands[i].name;
+        }
     }
     char shown[100];
     text_escape(shown, sizeof shown, word, strlen(word));
@@ -146,59 +151,61 @@ static bool read_command(struct options *options, const char *word)
     return false;
 }
 
-bool options_read(struct options *options, int argc, char **argv)
+static bool read_iface(struct options *options, const char *name)
 {
-    *options = (struct options){.iface = ""};
-    opterr = 0;
-    int option, at = 1;
-    while ((option = getopt_long(argc, argv, "+:e:i:vw:hV", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'e':
-            options->command = COMMAND_CHUNK;
-            options->chunk = optarg;
-            break;
-        case 'i':
-            options->iface = optarg;
-            if (strlen(optarg) == 0 || strlen(optarg) > 15)
-                return wrong("no interface can be called", optarg);
-            break;
-        case 'v':
-            options->verbose = true;
-            break;
-        case 'w':
-            options->write = optarg;
-            break;
-        case OPTION_LAB:
-            options->lab = true;
-            break;
-        case OPTION_NO_GUARD:
-            options->no_guard = true;
-            break;
-        case OPTION_SEED:
-            if (!read_seed(options, optarg))
-                return false;
-            break;
-        case OPTION_TIMEOUT:
-            if (!read_time(&options->timeout, optarg))
-                return false;
-            break;
-        case 'h':
-            options->command = COMMAND_HELP;
-            return true;
-        case 'V':
-            options->command = COMMAND_VERSION;
-            return true;
-        case ':':
-            return wrong("a value is missing after", argv[at]);
-        default:
-            return wrong("no option", argv[at]);
-        }
-        at = optind;
-    }
-    options->argc = argc - optind;
-    options->argv = argv + optind;
-    if (options->command == COMMAND_CHUNK)
+    char shown[100];
+    options->iface = name;
+    if (strlen(name) > 0 && strlen(name) <= 15)
         return true;
+    fprintf(stderr,
+            "tcplua: no interface is called '%s': a name has 1 to 15 characters, and"
+            " 'ip link' lists them\n",
+            text_escape(shown, sizeof shown, name, strlen(name)));
+    return false;
+}
+
+/* One option, from the word it stands in. */
+static bool read_option(struct options *options, int option, const char *word)
+{
+    switch (option) {
+    case 'e':
+        options->command = COMMAND_CHUNK;
+        options->chunk = optarg;
+        return true;
+    case 'i':
+        return read_iface(options, optarg);
+    case 'v':
+        options->verbose = true;
+        return true;
+    case 'w':
+        options->write = optarg;
+        return true;
+    case OPTION_LAB:
+        options->lab = true;
+        return true;
+    case OPTION_NO_GUARD:
+        options->no_guard = true;
+        return true;
+    case OPTION_SEED:
+        return read_seed(options, optarg);
+    case OPTION_TIMEOUT:
+        return read_time(&options->timeout, optarg);
+    case 'h':
+        options->command = COMMAND_HELP;
+        return true;
+    case 'V':
+        options->command = COMMAND_VERSION;
+        return true;
+    case ':':
+        return wrong("a value is missing after", word);
+    default:
+        return wrong("no option", word);
+    }
+}
+
+/* What follows the options: a script or a command, and its arguments. */
+static bool read_words(struct options *options)
+{
     if (options->argc == 0) {
         fprintf(stderr, "tcplua: no script; 'tcplua --help' says how to use it\n");
         return false;
@@ -208,17 +215,40 @@ bool options_read(struct options *options, int argc, char **argv)
         return true;
     if (!read_command(options, word))
         return false;
-    if (options->command == COMMAND_RUN && options->argc == 0) {
-        fprintf(stderr, "tcplua: no script after 'run'\n");
+    switch (options->command) {
+    case COMMAND_RUN:
+        if (options->argc > 0)
+            return true;
+        fprintf(stderr, "tcplua: no script after 'run'; 'tcplua --help' says how to use it\n");
         return false;
+    case COMMAND_DUMP:
+    case COMMAND_REFERENCE:
+    case COMMAND_HELP:
+        return true;
+    default:
+        break;
     }
-    if (options->command != COMMAND_RUN && options->command != COMMAND_DUMP &&
-        options->command != COMMAND_REFERENCE && options->command != COMMAND_HELP &&
-        options->argc > 0) {
-        char shown[100];
-        fprintf(stderr, "tcplua: '%s' takes no arguments, and '%s' is one\n", word,
-                text_escape(shown, sizeof shown, options->argv[0], strlen(options->argv[0])));
-        return false;
+    if (options->argc == 0)
+        return true;
+    char shown[100];
+    fprintf(stderr, "tcplua: '%s' takes no arguments, and '%s' is one\n", word,
+            text_escape(shown, sizeof shown, options->argv[0], strlen(options->argv[0])));
+    return false;
+}
+
+bool options_read(struct options *options, int argc, char **argv)
+{
+    *options = (struct options){.iface = ""};
+    opterr = 0;
+    int option, at = 1;
+    while ((option = getopt_long(argc, argv, "+:e:i:vw:hV", long_options, NULL)) != -1) {
+        if (!read_option(options, option, argv[at]))
+            return false;
+        if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
+            return true; /* whatever follows */
+        at = optind;
     }
-    return true;
+    options->argc = argc - optind;
+    options->argv = argv + optind;
+    return options->command == COMMAND_CHUNK || read_words(options);
 }

@@ -92,6 +92,12 @@ row("J27 an unknown letter", "$T -Q x.lua", { status = 2, out = false, err = "'-
 row("J27 a value is missing", "$T -w", { status = 2, out = false, err = "'-w'" })
 row("J27 a word that is nearly a command", "$T dmeo",
   { status = 2, out = false, err = { "'dmeo'", "did you mean 'demo'?" } })
+row("J27 a word that is nearly two commands: the nearer one", "$T rum",
+  { status = 2, out = false, err = "did you mean 'run'?" })
+row("J27 a name that no interface has", "$T -i a-name-of-17-bytes x.lua",
+  { status = 2, out = false, err = "'a-name-of-17-bytes': a name has 1 to 15 characters" })
+row("J27 run without a script", "$T run", { status = 2, out = false, err = "no script after 'run'" })
+row("J27 nothing behind --help matters", "$T --help --bogus", { status = 0, out = USAGE })
 row("J27 a word that is nothing", "$T 'x\27y'", { status = 2, out = false, err = "'x\\x1by'" })
 row("J27 demo takes no argument", "$T demo x", { status = 2, out = false, err = "'demo'" })
 row("J27 -- ends the options", "$T -- ./-x.lua", { status = 2, err = "'./-x.lua'" })
