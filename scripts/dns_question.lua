@@ -1,6 +1,7 @@
 --- One question to a name server, and the records of its answer.
 -- usage: tcplua scripts/dns_question.lua SERVER NAME [TYPE]
--- args: TYPE is A if left out; the exit status is 1 if the server says that something is wrong
+-- args: TYPE is a name or a number, A if left out; the exit status is 1 if the server says that
+--       something is wrong
 local net, p = require "tcplua.net", require "tcplua.packet"
 
 local server, name, kind = ...
@@ -9,10 +10,14 @@ if not name then
   os.exit(2)
 end
 
+kind = tonumber(kind) or (kind or "A"):upper()
+local good, question = pcall(p.dns, { questions = { { name = name, type = kind } } })
+if not good then -- no such type, say
+  io.stderr:write(question, "\n")
+  os.exit(2)
+end
 local ip = (server:find(":", 1, true) and p.ip6 or p.ip) { dst = server }
-local question = ip / p.udp { dport = 53 }
-  / p.dns { questions = { { name = name, type = (kind or "A"):upper() } } }
-local reply = assert(net.sr1(question, { timeout = 2, retry = 2 }))
+local reply = assert(net.sr1(ip / p.udp { dport = 53 } / question, { timeout = 2, retry = 2 }))
 if reply.icmp or reply.icmp6 then -- somebody says that there is no server; its dns is the question
   print(reply)
   os.exit(1)

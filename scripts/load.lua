@@ -28,6 +28,8 @@ for _, one in ipairs(tasks) do
   local seconds, err = one:join()
   if seconds then
     times[#times + 1] = seconds
+  elseif err.kind == "usage" then
+    error(err, 0) -- the others' fault too
   else
     failures[err.message] = (failures[err.message] or 0) + 1
   end

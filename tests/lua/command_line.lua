@@ -96,7 +96,8 @@ row("J27 a word that is nearly two commands: the nearer one", "$T rum",
   { status = 2, out = false, err = "did you mean 'run'?" })
 row("J27 a name that no interface has", "$T -i a-name-of-17-bytes x.lua",
   { status = 2, out = false, err = "'a-name-of-17-bytes': a name has 1 to 15 characters" })
-row("J27 run without a script", "$T run", { status = 2, out = false, err = "no script after 'run'" })
+row("J27 run without a script", "$T run",
+  { status = 2, out = false, err = "no script after 'run'" })
 row("J27 nothing behind --help matters", "$T --help --bogus", { status = 0, out = USAGE })
 row("J27 a word that is nothing", "$T 'x\27y'", { status = 2, out = false, err = "'x\\x1by'" })
 row("J27 demo takes no argument", "$T demo x", { status = 2, out = false, err = "'demo'" })

@@ -70,6 +70,26 @@ t.test("wrong use: how it is used, status 2", function()
   end
 end)
 
+t.test("what no port can be is said once, in a sentence", function()
+  for _, row in ipairs {
+    { "load", THERE, "99999", "3" }, { "sha_server", THERE, "99999", "1" },
+  } do
+    local job = run(table.unpack(row))
+    t.equal(job.out, "", row[1])
+    t.equal(job.err, "port '99999' is not a number from 1 to 65535", row[1])
+  end
+  for text, row in pairs {
+    ["there is no type 'NOSUCH'"] = { "dns_question", THERE, "x.example", "nosuch" },
+    ["there is no type '99999'"] = { "dns_question", THERE, "x.example", "99999" },
+    ["has an empty label"] = { "dns_question", THERE, "x..example" },
+  } do
+    local job = run(table.unpack(row))
+    t.equal(job.status, 2, text)
+    t.contains(job.err, text)
+    t.equal(job.err:find "traceback", nil, text)
+  end
+end)
+
 t.test("echo server and a thousand clients", function()
   two_hosts()
   local server = start("echo_server", THERE, "7")
