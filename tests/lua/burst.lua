@@ -162,8 +162,11 @@ t.test("at layer 3 a link in memory under a stack takes a burst", function()
   t.equal(err.code, "EADDRNOTAVAIL", "error")
 end)
 
--- The far end answers ARP for some addresses, after a while.
-local function answer_arp(far, alive, delay)
+-- 192.0.2.1 on a network whose other end answers ARP for the addresses in `alive`, after a while,
+-- and lists the UDP that it gets there. Returns what answers.
+local function neighbours(alive, delay)
+  local a, far = net.pair { medium = "eth" }
+  assert(net.attach(a, "192.0.2.1"))
   return task.spawn(function()
     while true do
       local packet = far:recv(60)
@@ -181,10 +184,8 @@ local function answer_arp(far, alive, delay)
 end
 
 t.test("no packet is lost while its next hop is asked for", function()
-  local a, b = net.pair { medium = "eth" }
-  assert(net.attach(a, "192.0.2.1"))
   local seen = { ["192.0.2.2"] = true }
-  local peer = answer_arp(b, seen, 0.5)
+  local peer = neighbours(seen, 0.5)
   local report = assert(net.send(IP / p.udp { sport = 1, dport = p.range(1, 200) }))
   t.equal(report.sent, 200, "sent")
   task.sleep(1)
@@ -196,10 +197,8 @@ t.test("no packet is lost while its next hop is asked for", function()
 end)
 
 t.test("one packet waits for its next hop, too", function()
-  local a, b = net.pair { medium = "eth" }
-  assert(net.attach(a, "192.0.2.1"))
   local seen = { ["192.0.2.2"] = true }
-  local peer = answer_arp(b, seen, 0.5)
+  local peer = neighbours(seen, 0.5)
   local before = core.now()
   t.equal(net.send(IP / p.udp()), true, "sent")
   t.within(core.now() - before, 0.5, 0.6, "seconds")
@@ -214,10 +213,8 @@ t.test("one packet waits for its next hop, too", function()
 end)
 
 t.test("hosts that do not answer cost themselves only", function()
-  local a, b = net.pair { medium = "eth" }
-  assert(net.attach(a, "192.0.2.1"))
   local seen = { ["192.0.2.2"] = true, ["192.0.2.130"] = true, ["192.0.2.254"] = true }
-  local peer = answer_arp(b, seen, 0.01)
+  local peer = neighbours(seen, 0.01)
   local before = core.now()
   local hosts = p.ip { src = "192.0.2.1", dst = p.range("192.0.2.2", "192.0.2.254") }
   local report = assert(net.send(hosts / p.udp { sport = 1, dport = 2 }))

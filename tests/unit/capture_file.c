@@ -15,7 +15,6 @@
 
 #include <cmocka.h> /* last: its fail() is a macro */
 
-static struct folder folder;
 static const enum capture_format formats[] = {CAPTURE_PCAPNG, CAPTURE_PCAP};
 
 static bool put(struct capture_writer *writer, size_t length, struct error *err)
@@ -48,7 +47,7 @@ static void is_private(void **state)
     static const mode_t masks[] = {0, 022, 077};
     for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
         struct stat status;
-        const char *path = folder_file(&folder, "mode.pcapng");
+        const char *path = folder_file("mode.pcapng");
         unlink(path);
         mode_t before = umask(masks[i]);
         struct capture_writer *writer = capture_create(path, CAPTURE_PCAPNG, NULL, NULL, NULL);
@@ -64,7 +63,7 @@ static void empties_an_old_file(void **state)
 {
     (void)state;
     static uint8_t bytes[4000];
-    const char *path = folder_file(&folder, "old.pcapng");
+    const char *path = folder_file("old.pcapng");
     FILE *old = fopen(path, "w");
     assert_non_null(old);
     assert_int_equal(fwrite(bytes, 1, sizeof bytes, old), sizeof bytes);
@@ -88,15 +87,15 @@ static void refuses(void **state)
     (void)state;
     uint8_t bytes[10];
     char target[400];
-    snprintf(target, sizeof target, "%s", folder_file(&folder, "target"));
+    snprintf(target, sizeof target, "%s", folder_file("target"));
     FILE *file = fopen(target, "w");
     assert_true(file && fputs("mine", file) >= 0 && fclose(file) == 0);
-    const char *path = folder_file(&folder, "symbolic");
+    const char *path = folder_file("symbolic");
     assert_int_equal(symlink(target, path), 0);
     assert_refused(path, "ELOOP", "symbolic link");
     assert_int_equal(file_read(target, bytes, sizeof bytes), 4);
-    assert_refused(folder.path, "EISDIR", folder.path);
-    assert_refused(folder_file(&folder, "no/such\x1b"), "ENOENT", "no/such\\x1b");
+    assert_refused(folder, "EISDIR", folder);
+    assert_refused(folder_file("no/such\x1b"), "ENOENT", "no/such\\x1b");
     assert_refused("", "ENOENT", "");
     assert_refused("/dev/full", "ENOSPC", "/dev/full");
 }
@@ -118,7 +117,7 @@ static void survives_a_full_disk(void **state)
     signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         struct error err = {0};
-        const char *path = folder_file(&folder, "full.pcap");
+        const char *path = folder_file("full.pcap");
         struct capture_writer *writer = capture_create(path, formats[i], NULL, NULL, &err);
         assert_non_null(writer);
         assert_true(put(writer, 1000, &err));
@@ -183,7 +182,7 @@ static void writes_to_a_fifo(void **state)
 {
     (void)state;
     uint8_t bytes[100];
-    const char *path = folder_file(&folder, "fifo");
+    const char *path = folder_file("fifo");
     assert_int_equal(mkfifo(path, 0600), 0);
     int reader = open(path, O_RDONLY | O_NONBLOCK);
     struct error err = {0};
@@ -199,19 +198,6 @@ static void writes_to_a_fifo(void **state)
     signal(SIGPIPE, SIG_DFL);
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return folder_make(&folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    folder_remove(&folder);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,5 +206,5 @@ int main(void)
         cmocka_unit_test(survives_a_full_disk), cmocka_unit_test(writes_to_a_pipe),
         cmocka_unit_test(writes_to_a_fifo),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -1,4 +1,5 @@
-/* capture_folder: a folder of the test's own for files, and what a command says about one. */
+/* capture_folder: a folder of the test program's own for files, and what a command says about one.
+ * It is there between folder_make() and folder_remove(), the set-up and the end of a group. */
 #ifndef TCPLUA_TESTS_CAPTURE_FOLDER_H
 #define TCPLUA_TESTS_CAPTURE_FOLDER_H
 
@@ -10,31 +11,31 @@
 #include <string.h>
 #include <unistd.h>
 
-struct folder {
-    char path[64];
-};
+static char folder[64]; /* its path */
 
-static inline bool folder_make(struct folder *folder)
+static inline int folder_make(void **state)
 {
-    snprintf(folder->path, sizeof folder->path, "/tmp/tcplua-test-XXXXXX");
-    return mkdtemp(folder->path);
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/tcplua-test-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
 }
 
 /* The path of a file in it (static storage). */
-static inline const char *folder_file(const struct folder *folder, const char *name)
+static inline const char *folder_file(const char *name)
 {
-    static char path[64 + 256 + 2];
-    snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    static char path[sizeof folder + 256 + 2];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
 
-static inline void folder_remove(const struct folder *folder)
+static inline int folder_remove(void **state)
 {
-    DIR *dir = opendir(folder->path);
+    (void)state;
+    DIR *dir = opendir(folder);
     for (struct dirent *entry; dir && (entry = readdir(dir));)
-        unlink(folder_file(folder, entry->d_name));
+        unlink(folder_file(entry->d_name));
     closedir(dir);
-    rmdir(folder->path);
+    return rmdir(folder);
 }
 
 /* Reads a whole file; its length, or SIZE_MAX. */

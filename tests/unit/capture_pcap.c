@@ -13,8 +13,6 @@
 
 #define SECONDS 1700000000
 
-static struct folder folder;
-
 static struct capture_writer *create(const char *path)
 {
     struct error err = {0};
@@ -59,7 +57,7 @@ static void is_whole_after_each_frame(void **state)
     static const uint8_t five[] = {1, 2, 3, 4, 5};
     uint8_t bytes[1000];
     struct error err = {0};
-    const char *path = folder_file(&folder, "frames.pcap");
+    const char *path = folder_file("frames.pcap");
     struct capture_writer *writer = create(path);
     assert_int_equal(file_read(path, bytes, sizeof bytes), 0); /* no link type yet */
     for (size_t i = 1; i <= 3; i++) {
@@ -86,7 +84,7 @@ static void has_one_link_type(void **state)
     static const uint8_t bytes[60];
     uint8_t file[1000];
     struct error err = {0};
-    const char *path = folder_file(&folder, "types.pcap");
+    const char *path = folder_file("types.pcap");
     struct capture_writer *writer = create(path);
     assert_true(put(writer, CAPTURE_ETHERNET, bytes, 60, 60, &err));
     assert_true(capture_complete(writer, &err));
@@ -122,7 +120,7 @@ static void takes_the_packet_out_of_a_frame(void **state)
     };
     uint8_t file[2000];
     struct error err = {0};
-    const char *path = folder_file(&folder, "raw.pcap");
+    const char *path = folder_file("raw.pcap");
     struct capture_writer *writer = create(path);
     assert_true(put(writer, CAPTURE_RAW_IP, (const uint8_t *)"E", 1, 1, &err));
     size_t length = 24 + 17;
@@ -150,7 +148,7 @@ static void is_a_file_without_frames_too(void **state)
     (void)state;
     uint8_t bytes[100];
     struct error err = {0};
-    const char *path = folder_file(&folder, "empty.pcap");
+    const char *path = folder_file("empty.pcap");
     assert_true(capture_close(create(path), &err));
     assert_int_equal(file_read(path, bytes, sizeof bytes), 24);
     assert_header(bytes, CAPTURE_ETHERNET);
@@ -167,7 +165,7 @@ static void tcpdump_reads_it(void **state)
         print_message("skipped: tcpdump is not installed\n");
         skip();
     }
-    const char *path = folder_file(&folder, "tcpdump.pcap");
+    const char *path = folder_file("tcpdump.pcap");
     struct capture_writer *writer = create(path);
     assert_true(put(writer, CAPTURE_RAW_IP, udp, sizeof udp, sizeof udp, &err));
     assert_true(capture_close(writer, &err));
@@ -175,19 +173,6 @@ static void tcpdump_reads_it(void **state)
     command_output(command, text, sizeof text);
     if (!strstr(text, "1700000000.123456789 IP 192.0.2.1.7 > 192.0.2.2.9: UDP, length 0"))
         fail_msg("tcpdump says: %s", text);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return folder_make(&folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    folder_remove(&folder);
-    return 0;
 }
 
 int main(void)
@@ -199,5 +184,5 @@ int main(void)
         cmocka_unit_test(is_a_file_without_frames_too),
         cmocka_unit_test(tcpdump_reads_it),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -16,8 +16,6 @@
 #define TIME_WORDS                                                                                 \
     0xfe, 0x9c, 0x97, 0x17, 0x15, 0xcd, 0x85, 0x3d /* the upper half first, each little-endian */
 
-static struct folder folder;
-
 static uint32_t little32(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -79,7 +77,7 @@ static void begins_with_a_section(void **state)
                                    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     uint8_t bytes[1000];
     char text[100];
-    const char *path = folder_file(&folder, "section.pcapng");
+    const char *path = folder_file("section.pcapng");
     struct capture_writer *writer = create(path, "tcplua 0.1.0", "tcplua -w x \xc3\xa4.lua");
     /* Already there: a file is whole at any moment. */
     size_t length = file_read(path, bytes, sizeof bytes);
@@ -131,7 +129,7 @@ static void is_right_byte_by_byte(void **state)
     /* clang-format on */
     static const uint8_t five[] = {1, 2, 3, 4, 5};
     uint8_t bytes[1000];
-    const char *path = folder_file(&folder, "golden.pcapng");
+    const char *path = folder_file("golden.pcapng");
     struct capture_writer *writer = create(path, NULL, NULL);
     write_frame(writer, CAPTURE_RAW_IP, "", false, five, 5, 9, "hi");
     write_frame(writer, CAPTURE_ETHERNET, "eth0", true, five, 4, 4, NULL);
@@ -148,7 +146,7 @@ static void tells_interfaces_apart(void **state)
 {
     (void)state;
     static uint8_t bytes[4000];
-    const char *path = folder_file(&folder, "interfaces.pcapng");
+    const char *path = folder_file("interfaces.pcapng");
     struct capture_writer *writer = create(path, NULL, NULL);
     static const struct {
         int linktype;
@@ -206,7 +204,7 @@ static void says_more_of_interfaces(void **state)
     struct error err;
     struct addr address;
     size_t length;
-    const char *path = folder_file(&folder, "more.pcapng");
+    const char *path = folder_file("more.pcapng");
     struct capture_writer *writer = create(path, NULL, NULL);
     const struct capture_interface more = {"all of it", "tcp", "Linux"};
     assert_true(capture_describe(writer, 113, "any", &more, &err));
@@ -243,7 +241,7 @@ static void cuts_a_long_comment(void **state)
     memset(comment + 65531, '\xc3', 1); /* begins a character of two bytes */
     memset(comment + 65532, '\xa4', 1);
     memset(comment + 65533, 'y', sizeof comment - 65534);
-    const char *path = folder_file(&folder, "long.pcapng");
+    const char *path = folder_file("long.pcapng");
     struct capture_writer *writer = create(path, NULL, comment);
     assert_true(capture_close(writer, NULL));
     size_t length = file_read(path, bytes, sizeof bytes);
@@ -261,7 +259,7 @@ static void tshark_reads_it(void **state)
         print_message("skipped: tshark is not installed\n");
         skip();
     }
-    const char *path = folder_file(&folder, "tshark.pcapng");
+    const char *path = folder_file("tshark.pcapng");
     struct capture_writer *writer = create(path, "tcplua 0.1.0", "the command line");
     write_frame(writer, CAPTURE_RAW_IP, "wire0", true, udp, sizeof udp, sizeof udp, "x.lua:14");
     write_frame(writer, CAPTURE_RAW_IP, "wire0", false, udp, sizeof udp, 1000, NULL);
@@ -289,7 +287,7 @@ static void tshark_reads_more(void **state)
         print_message("skipped: tshark is not installed\n");
         skip();
     }
-    const char *path = folder_file(&folder, "more.pcapng");
+    const char *path = folder_file("more.pcapng");
     struct capture_writer *writer = create(path, NULL, NULL);
     const struct capture_interface more = {"the first wire", "udp port 9", "Linux"};
     assert_true(addr_parse(&server, "192.0.2.2", "address", &err));
@@ -323,19 +321,6 @@ static void tshark_reads_more(void **state)
         fail_msg("capinfos says: %s", text);
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return folder_make(&folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    folder_remove(&folder);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,5 +329,5 @@ int main(void)
         cmocka_unit_test(tshark_reads_it),        cmocka_unit_test(says_more_of_interfaces),
         cmocka_unit_test(tshark_reads_more),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

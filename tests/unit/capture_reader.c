@@ -20,8 +20,6 @@
 #define MICRO   0xa1b2c3d4U
 #define NANO    0xa1b23c4dU
 
-static struct folder folder;
-
 /* --- files, word by word ------------------------------------------------------------------------
  */
 
@@ -111,7 +109,7 @@ static struct image pcapng_header(bool big)
 
 static const char *put(const struct image *image, const char *name)
 {
-    const char *path = folder_file(&folder, name);
+    const char *path = folder_file(name);
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(image->bytes, 1, image->length, file), image->length);
@@ -232,7 +230,7 @@ static void reads_what_we_write(void **state)
     static const char *const names[] = {"own.pcap", "own.pcapng"};
     for (size_t i = 0; i < 2; i++) {
         struct error err;
-        const char *path = folder_file(&folder, names[i]);
+        const char *path = folder_file(names[i]);
         struct capture_writer *writer =
             capture_create(path, capture_format_of(path), NULL, NULL, &err);
         assert_non_null(writer);
@@ -269,7 +267,7 @@ static void reads_streams(void **state)
         bool input = round & 1;
         const struct image *image = &images[round / 2];
         char path[400];
-        snprintf(path, sizeof path, "%s", folder_file(&folder, "fifo"));
+        snprintf(path, sizeof path, "%s", folder_file("fifo"));
         unlink(path);
         assert_int_equal(mkfifo(path, 0600), 0);
         pid_t writer = fork();
@@ -305,15 +303,15 @@ static void says_what_is_no_file(void **state)
     (void)state;
     char path[400];
     assert_refused("/no/such/file.pcap", "ENOENT", "No such file");
-    assert_refused(folder.path, "EISDIR", "Is a directory");
+    assert_refused(folder, "EISDIR", "Is a directory");
     assert_refused("", "ENOENT", "No such file");
     struct error err;
-    assert_null(reader_open(folder_file(&folder, "no\x1b[2Jne"), &err));
+    assert_null(reader_open(folder_file("no\x1b[2Jne"), &err));
     assert_says(&err, "no\\x1b[2Jne");
     struct image nothing = {.length = 0};
     assert_refused(put(&nothing, "nothing"), "EOF", "empty");
     assert_refused("/dev/null", "EPROTO", "no capture file");
-    snprintf(path, sizeof path, "%s", folder_file(&folder, "silent"));
+    snprintf(path, sizeof path, "%s", folder_file("silent"));
     assert_int_equal(mkfifo(path, 0600), 0);
     pid_t writer = fork();
     if (writer == 0)
@@ -766,19 +764,6 @@ static void L7_memory_is_bounded(void **state)
     assert_true(peak_kib() < before + 1024);
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return folder_make(&folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    folder_remove(&folder);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -796,5 +781,5 @@ int main(void)
         cmocka_unit_test(reads_a_file_of_nothing),
         cmocka_unit_test(L7_memory_is_bounded),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -288,6 +288,17 @@ static inline int talk_count(struct talk *t)
     return n;
 }
 
+/* Time passes from deadline to deadline until there is none; how many segments go out. */
+static inline int talk_wait(struct talk *t)
+{
+    int n = 0;
+    while (tcp_deadline(t->tcp) != TIME_NEVER) {
+        t->now = tcp_deadline(t->tcp);
+        n += talk_count(t);
+    }
+    return n;
+}
+
 static inline void talk_write(struct talk *t, size_t length)
 {
     static uint8_t bytes[1 << 17];

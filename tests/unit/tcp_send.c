@@ -1,6 +1,16 @@
 /* Sending: retransmission, windows, congestion; rows C of hostile peers. */
 #include "tcp_conversation.h"
 
+/* The peer's window is closed, and so much waits for it to open. */
+static struct talk *talk_stopped(size_t length)
+{
+    struct talk *t = talk_open();
+    give(t, ". 1 ack 1 win 0");
+    talk_write(t, length);
+    expect(t, "");
+    return t;
+}
+
 /* Whether `t->last` is the segment of `length` bytes at `seq`. */
 static void expect_last(const struct talk *t, uint32_t seq, size_t length)
 {
@@ -66,10 +76,7 @@ static void c3_unanswered_data_backs_off_and_gives_up(void **state)
         expect_deadline(t, (rto < 120000 ? rto : 120000) * MS);
         expect(t, "P. 1:66 ack 1");
     }
-    while (tcp_deadline(t->tcp) != TIME_NEVER) {
-        t->now = tcp_deadline(t->tcp);
-        talk_count(t);
-    }
+    talk_wait(t);
     assert_int_equal((t->now - begin) / MS, 180000);
     expect_reason(t, TCP_TIMED_OUT);
     assert_true(tcp_events(t->tcp) & TCP_EVENT_CLOSED);
@@ -116,10 +123,7 @@ static void c4_the_unacknowledged_half_is_sent_again(void **state)
 static void c5_zero_window_is_probed(void **state)
 {
     (void)state;
-    struct talk *t = talk_open();
-    give(t, ". 1 ack 1 win 0");
-    talk_write(t, 65);
-    expect(t, "");
+    struct talk *t = talk_stopped(65);
     expect_deadline(t, 210 * MS);
     expect(t, ". 1:2 ack 1");
     expect_deadline(t, 420 * MS);
@@ -140,10 +144,7 @@ static void c5_zero_window_is_probed(void **state)
 static void c5_probe_may_be_taken(void **state)
 {
     (void)state;
-    struct talk *t = talk_open();
-    give(t, ". 1 ack 1 win 0");
-    talk_write(t, 65);
-    expect(t, "");
+    struct talk *t = talk_stopped(65);
     expect_deadline(t, 210 * MS);
     expect(t, ". 1:2 ack 1");
     give(t, ". 1 ack 2 win 3");
@@ -158,10 +159,7 @@ static void c5_probe_may_be_taken(void **state)
 static void must37_zero_window_is_legal_for_ever_while_probes_are_answered(void **state)
 {
     (void)state;
-    struct talk *t = talk_open();
-    give(t, ". 1 ack 1 win 0");
-    talk_write(t, 65);
-    expect(t, "");
+    struct talk *t = talk_stopped(65);
     int64_t end = t->now + 24 * 3600 * S;
     int probes = 0;
     while (t->now < end) {
@@ -180,15 +178,9 @@ static void must37_zero_window_is_legal_for_ever_while_probes_are_answered(void 
 static void zero_window_without_answers_ends_at_r2(void **state)
 {
     (void)state;
-    struct talk *t = talk_open();
-    give(t, ". 1 ack 1 win 0");
-    talk_write(t, 65);
-    expect(t, "");
+    struct talk *t = talk_stopped(65);
     int64_t begin = t->now;
-    while (tcp_deadline(t->tcp) != TIME_NEVER) {
-        t->now = tcp_deadline(t->tcp);
-        talk_count(t);
-    }
+    talk_wait(t);
     assert_int_equal((t->now - begin) / S, 180);
     expect_reason(t, TCP_TIMED_OUT);
     talk_free(t);
@@ -215,10 +207,7 @@ static void fin_probes_a_zero_window(void **state)
 static void acks_during_probing_are_acceptable(void **state)
 {
     (void)state;
-    struct talk *t = talk_open();
-    give(t, ". 1 ack 1 win 0");
-    talk_write(t, 65);
-    expect(t, "");
+    struct talk *t = talk_stopped(65);
     expect_deadline(t, 210 * MS);
     expect(t, ". 1:2 ack 1");
     give(t, "P. 1:66 ack 1 win 0");
@@ -229,10 +218,7 @@ static void acks_during_probing_are_acceptable(void **state)
 static void c6_must38_no_silly_segments(void **state)
 {
     (void)state;
-    struct talk *t = talk_open();
-    give(t, ". 1 ack 1 win 0");
-    talk_write(t, 5000);
-    expect(t, "");
+    struct talk *t = talk_stopped(5000);
     int segments = 0, acks = 0;
     uint32_t edge = 1, una = 1;
     /* The window opens byte by byte, with a new ACK for each. */
