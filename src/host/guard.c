@@ -58,9 +58,11 @@ static int drop_by_ttl(int fd, sa_family_t family)
 
 static bool silence(struct guard *guard, sa_family_t family, unsigned ways, struct error *err)
 {
+    static const unsigned order[] = {GUARD_MD5, GUARD_TTL, GUARD_FILTER};
     char tried[200] = "";
-    for (unsigned way = GUARD_FILTER; way <= GUARD_TTL; way <<= 1) {
-        if (!(ways & way))
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        unsigned way = order[i];
+        if (!(ways & way) || (way == GUARD_FILTER && guard->ways & GUARD_MD5))
             continue;
         const char *name = way == GUARD_FILTER ? "socket filter"
                            : way == GUARD_MD5  ? "TCP-MD5 key"

@@ -154,7 +154,10 @@ local function run(what)
     wake_due(now)
     if now >= notice then
       notice = math.huge
-      if not main.awake then io.stderr:write("tcplua: waiting for ", what, "\n") end
+      if not main.awake then
+        if type(what) == "function" then what = what() end
+        io.stderr:write("tcplua: waiting for ", what, "\n")
+      end
     end
   end
 end
@@ -167,7 +170,8 @@ function task.can_wait()
 end
 
 --- Waits for news of `source` (nil: of nothing; a list: of any of them) until `deadline` on
--- core.now()'s clock. Returns whether there was news. `what` completes "waiting for …".
+-- core.now()'s clock. Returns whether there was news. `what` completes "waiting for …": words, or a
+-- function that returns them.
 function task.wait(source, deadline, what)
   if not task.can_wait() then
     error("a coroutine that is not a task cannot wait; use task.spawn", 2)

@@ -73,21 +73,23 @@ local function peer(self)
   return (i.dst:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(i.dst, i.dport)
 end
 
--- Waits until `done(self)`. Returns true, or nil and why it never will be.
+-- Waits until `done(self)`. Returns true, or nil and why it never will be. `what` is the format of
+-- what is awaited of the peer; few ever see it.
 local function await(self, done, deadline, op, what)
+  local function words() return (what:format(peer(self))) end
   while not done(self) do
     local err = self:raw_error()
     if err then
       err.op = op
       return nil, err
     end
-    if not task.wait(self, deadline, what) and not done(self) and not self:raw_error() then
+    if not task.wait(self, deadline, words) and not done(self) and not self:raw_error() then
       local trouble = self:trouble()
       if trouble then
         return nil, failure(op, "EHOSTUNREACH", "network",
           ("no answer from %s: %s"):format(peer(self), trouble))
       end
-      return nil, failure(op, "ETIMEDOUT", "network", ("timed out waiting for %s"):format(what))
+      return nil, failure(op, "ETIMEDOUT", "network", ("timed out waiting for %s"):format(words()))
     end
   end
   return true
@@ -110,7 +112,7 @@ function tcp.connect(options)
   end
   local ok
   ok, err = await(self, opened, core.now() + limit, "connect",
-    ("%s to answer the SYN"):format(peer(self)))
+    "%s to answer the SYN")
   if not ok then
     if self:raw_error() == nil and err.code == "ETIMEDOUT" then
       err.message = ("no answer from %s within %g s"):format(peer(self), limit)
@@ -165,8 +167,7 @@ function conn:read_line(options)
   local max = check.count("max", options.max, LINE_MAX)
   local parts = {}
   local deadline = core.now() + check.seconds("timeout", options.timeout, READ_TIMEOUT)
-  local how, err, have = fill(self, parts, max, "\n", deadline,
-    ("a line from %s"):format(peer(self)))
+  local how, err, have = fill(self, parts, max, "\n", deadline, "a line from %s")
   local line = table.concat(parts)
   if how == "stop" then return line end
   if how == "eof" then
@@ -193,7 +194,7 @@ end
 function conn:read(max, timeout)
   max = check.count("max", max, CHUNK)
   local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
-  local ok, err = await(self, has_input, deadline, "read", ("data from %s"):format(peer(self)))
+  local ok, err = await(self, has_input, deadline, "read", "data from %s")
   if not ok then return nil, err, "" end
   if self:readable() == 0 then
     return nil, failure("read", "EOF", "network", ("%s closed its side"):format(peer(self))), ""
@@ -206,8 +207,7 @@ function conn:read_all(max, timeout)
   max = check.count("max", max, LINE_MAX)
   local parts = {}
   local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
-  local how, err = fill(self, parts, max + 1, nil, deadline,
-    ("%s to finish"):format(peer(self)))
+  local how, err = fill(self, parts, max + 1, nil, deadline, "%s to finish")
   local data = table.concat(parts)
   if how == "eof" then return data end
   if how == "full" then
@@ -232,7 +232,7 @@ local function send(self, data, timeout, urgent)
       return nil, failure("send", "EPIPE", "usage", "this side of the connection is shut down")
     end
   end
-  return await(self, more, deadline, "send", ("%s to take data"):format(peer(self)))
+  return await(self, more, deadline, "send", "%s to take data")
 end
 
 --- Hands all of `data` to the connection, waiting for room in its buffer.
@@ -272,11 +272,10 @@ function conn:passive_close(timeout)
     while self:readable() > 0 do self:raw_read(CHUNK) end
     return self:eof()
   end
-  local ok, err = await(self, ended, deadline, "close", ("%s to close"):format(peer(self)))
+  local ok, err = await(self, ended, deadline, "close", "%s to close")
   if ok then
     self:raw_shutdown()
-    ok, err = await(self, fine, deadline, "close",
-      ("%s to acknowledge the FIN"):format(peer(self)))
+    ok, err = await(self, fine, deadline, "close", "%s to acknowledge the FIN")
   end
   return finish(self, ok, err)
 end
@@ -296,8 +295,7 @@ function conn:close(timeout)
       return fine(self)
     end
     if self:readable() == 0 then self:raw_shutdown() end
-    ok, err = finish(self, await(self, ended, deadline, "close",
-      ("%s to close"):format(peer(self))))
+    ok, err = finish(self, await(self, ended, deadline, "close", "%s to close"))
   end
   self:raw_free()
   return ok, err

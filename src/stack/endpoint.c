@@ -11,6 +11,7 @@
 
 #define IP4_OVERHEAD 40
 #define IP6_OVERHEAD 60
+#define RESETS_FRESH (10 * NS_PER_MS)
 
 static size_t bucket(const struct flow *flow)
 {
@@ -310,6 +311,17 @@ static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_
     return endpoint;
 }
 
+/* The kernel's count of resets as a connection begins. Reading it costs as much as a handshake, so
+ * connections that begin close together share it. */
+static int64_t resets_before(struct stack *stack, int64_t now)
+{
+    if (stack->resets_read == 0 || now - stack->resets_read > RESETS_FRESH) {
+        stack->resets = kernel_resets();
+        stack->resets_read = now;
+    }
+    return stack->resets;
+}
+
 struct endpoint *endpoint_connect(struct network *network, const struct endpoint_options *options,
                                   struct error *err)
 {
@@ -322,7 +334,7 @@ struct endpoint *endpoint_connect(struct network *network, const struct endpoint
     struct addr hop;
     struct route route;
     uint32_t mtu;
-    if (!stack_hop(stack, &options->dst, &hop, &mtu, &route, err))
+    if (!stack_way(stack, &options->dst, &hop, &mtu, &route, err))
         return NULL;
     if (route.broadcast) {
         char text[ADDR_TEXT];
@@ -341,7 +353,7 @@ struct endpoint *endpoint_connect(struct network *network, const struct endpoint
     endpoint->guard = guard;
     endpoint->hop = hop;
     if (stack->host_address && !route.local)
-        endpoint->resets = kernel_resets();
+        endpoint->resets = resets_before(stack, clock_now(&network->clock));
     tcp_connect(endpoint->tcp, clock_now(&network->clock));
     endpoint_serve(endpoint);
     return endpoint;
@@ -354,7 +366,7 @@ struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,
         .local = syn->dst, .remote = syn->src, .lport = syn->dport, .rport = syn->sport};
     struct addr hop;
     uint32_t mtu;
-    if (!stack_hop(stack, &syn->src, &hop, &mtu, NULL, NULL))
+    if (!stack_way(stack, &syn->src, &hop, &mtu, NULL, NULL))
         return NULL;
     struct endpoint *endpoint = endpoint_new(stack, &listener->options, &flow, mtu, NULL);
     if (!endpoint)

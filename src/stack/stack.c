@@ -346,6 +346,34 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
     return true;
 }
 
+static struct way *way_of(struct stack *stack, const struct addr *dst)
+{
+    size_t last = addr_length(dst->kind) - 1;
+    return &stack->ways[(dst->bytes[last] ^ dst->bytes[last - 1]) % WAYS];
+}
+
+bool stack_way(struct stack *stack, const struct addr *dst, struct addr *hop, uint32_t *mtu,
+               struct route *route, struct error *err)
+{
+    struct way *way = way_of(stack, dst);
+    int64_t now = clock_now(&stack->network->clock);
+    if (stack->attached)
+        return stack_hop(stack, dst, hop, mtu, route, err);
+    if (way->asked == 0 || now - way->asked > WAY_FRESH || !addr_equal(&way->dst, dst) ||
+        way->dst.scope != dst->scope) {
+        way->asked = 0;
+        if (!stack_hop(stack, dst, &way->hop, &way->mtu, &way->route, err))
+            return false;
+        way->asked = now;
+        way->dst = *dst;
+    }
+    *hop = way->hop;
+    *mtu = way->mtu;
+    if (route)
+        *route = way->route;
+    return true;
+}
+
 /* A free port of the dynamic range, unpredictable (RFC 6056 3.3.1). */
 static bool random_port(struct stack *stack, uint16_t *port, struct error *err)
 {

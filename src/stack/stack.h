@@ -28,6 +28,16 @@
 
 #define STACK_BUCKETS 256
 
+/* What the kernel last said of the way to `dst`; worth nothing after WAY_FRESH. */
+#define WAYS      16
+#define WAY_FRESH NS_PER_S
+struct way {
+    int64_t asked; /* 0: never */
+    struct addr dst, hop;
+    struct route route;
+    uint32_t mtu;
+};
+
 struct stack {
     struct network *network;
     struct stack *next;
@@ -39,6 +49,8 @@ struct stack {
     uint32_t ifindex;             /* 0 on raw and attached links */
     uint16_t port_low, port_high; /* what the link's filter lets in */
     struct neighbours neighbours;
+    struct way ways[WAYS];
+    int64_t resets, resets_read;             /* kernel_resets(), and when it said so */
     struct endpoint *buckets[STACK_BUCKETS]; /* endpoints by flow */
     struct endpoint *dirty;                  /* endpoints with something to do now */
     struct listener *listeners;
@@ -105,6 +117,11 @@ bool stack_transmit(struct stack *stack, const struct addr *hop, size_t length, 
 
 /* The next hop to `dst` and the MTU on the way; `route` (may be NULL) gets what the kernel says. */
 bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, uint32_t *mtu,
+               struct route *route, struct error *err);
+
+/* The same for a connection, of which there may be thousands a second: what was said within the
+ * last second still holds. */
+bool stack_way(struct stack *stack, const struct addr *dst, struct addr *hop, uint32_t *mtu,
                struct route *route, struct error *err);
 
 /* Reserves a local port (0: any), with a guard where one is needed, and lets its segments in. */

@@ -2,11 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,12 +61,19 @@ static void enter_namespace(void)
     write_file("/proc/self/gid_map", map);
 }
 
-static int open_namespace(void)
+int open_process_namespace(int pid)
 {
-    int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        fail("/proc/self/ns/net");
+        fail(path);
     return fd;
+}
+
+int open_namespace(void)
+{
+    return open_process_namespace((int)getpid());
 }
 
 void ip(int namespace, const char *arguments)
@@ -84,6 +96,42 @@ void ip(int namespace, const char *arguments)
         fprintf(stderr, "bench: ip %s: failed\n", arguments);
         exit(1);
     }
+}
+
+/* Does what follows in another namespace; leave() goes back. */
+static int enter(int namespace)
+{
+    int here = open_namespace();
+    if (setns(namespace, CLONE_NEWNET) != 0)
+        fail("setns");
+    return here;
+}
+
+static void leave(int here)
+{
+    if (setns(here, CLONE_NEWNET) != 0)
+        fail("setns");
+    close(here);
+}
+
+void offload(int namespace, const char *interface, uint32_t command, bool on)
+{
+    int here = enter(namespace);
+    struct ethtool_value value = {.cmd = command, .data = on};
+    struct ifreq request = {.ifr_data = (void *)&value};
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || ioctl(fd, SIOCETHTOOL, &request) != 0)
+        fail("SIOCETHTOOL");
+    close(fd);
+    leave(here);
+}
+
+void tune(int namespace, const char *path, const char *value)
+{
+    int here = enter(namespace);
+    write_file(path, value);
+    leave(here);
 }
 
 int make_networks(void)
