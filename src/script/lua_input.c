@@ -3,6 +3,7 @@
 #include "script/lua_input.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "script/modules.h"
@@ -51,7 +52,10 @@ bool input_hold(lua_State *L, struct reading *reading, int index, int fd, bool w
 static int core_open_input(lua_State *L)
 {
     struct error err;
-    int fd = (int)luaL_optinteger(L, 1, STDIN_FILENO);
+    lua_Integer number = luaL_optinteger(L, 1, STDIN_FILENO);
+    luaL_argcheck(L, number == STDIN_FILENO || (number > STDERR_FILENO && number <= INT_MAX), 1,
+                  "0 or a descriptor above 2 expected: the program needs its output");
+    int fd = (int)number;
     bool own = fd != STDIN_FILENO;
     if (!own)
         check_host(L);
