@@ -430,10 +430,8 @@ static int filter_raw_matches(lua_State *L)
     lua_Integer original = luaL_optinteger(L, 4, (lua_Integer)length);
     luaL_argcheck(L, original >= (lua_Integer)length, 4, "not less than there is");
     const struct filter *filter = program_for(self, check_linktype(L, 3), &err);
-    if (!filter) {
-        push_error(L, &err);
-        return lua_error(L);
-    }
+    if (!filter)
+        return raise_error(L, &err);
     lua_pushboolean(L, filter_match(filter, (const uint8_t *)bytes, length, (size_t)original));
     return 1;
 }

@@ -31,8 +31,7 @@ static int interrupted(lua_State *L)
 {
     struct error err;
     fail(&err, ERROR_NETWORK, "EINTR", "interrupted");
-    push_error(L, &err);
-    return lua_error(L);
+    return raise_error(L, &err);
 }
 
 /* poll(deadline) -> object with news | nil, "timeout" | nil, "stalled"; raises when interrupted */

@@ -191,7 +191,7 @@ static const struct field *check_field(lua_State *L, const struct packet *p, siz
     const struct field *f =
         lua_type(L, index) == LUA_TSTRING ? proto_field(proto, lua_tostring(L, index)) : NULL;
     if (!f)
-        luaL_error(L, "%s has no field '%s'", proto->name, luaL_tolstring(L, index, NULL));
+        raise_no_field(L, proto, index);
     return f;
 }
 

@@ -72,12 +72,6 @@ static struct packet *check_packet(lua_State *L, int index)
     return p;
 }
 
-int raise_error(lua_State *L, const struct error *err)
-{
-    push_error(L, err);
-    return lua_error(L);
-}
-
 struct packet *push_packet_of(lua_State *L, int index)
 {
     lua_getiuservalue(L, index, 1);
@@ -106,7 +100,7 @@ static struct found set_fields(lua_State *L, struct packet *p, bool tails)
         const struct field *f = proto_field(proto, name);
         int value = lua_gettop(L);
         if (!f && strcmp(name, "payload") != 0)
-            luaL_error(L, "%s has no field '%s'", proto->name, luaL_tolstring(L, -2, NULL));
+            raise_no_field(L, proto, -2);
         else if (f && is_moving(L, f, value))
             found.moving = true;
         else if ((!f || f->width == 0) && !tails)
@@ -227,14 +221,7 @@ static int packet_from(lua_State *L)
     size_t length;
     luaL_checktype(L, 1, LUA_TSTRING);
     const char *bytes = lua_tolstring(L, 1, &length);
-    const struct proto *first = &proto_ip;
-    if (!lua_isnoneornil(L, 2)) {
-        luaL_checktype(L, 2, LUA_TSTRING);
-        first = registry_named(protocols_of(L), lua_tostring(L, 2));
-    }
-    if (!first)
-        return luaL_argerror(L, 2,
-                             lua_pushfstring(L, "there is no layer '%s'", lua_tostring(L, 2)));
+    const struct proto *first = lua_isnoneornil(L, 2) ? &proto_ip : check_proto(L, 2);
     if (length > PACKET_MAX)
         return luaL_argerror(L, 1, "too many bytes for a packet");
     struct origin origin = {
@@ -404,9 +391,7 @@ static int packet_layer_of(lua_State *L)
 {
     const struct packet *p = as_packet(L, 1);
     bool by_name = lua_type(L, 2) == LUA_TSTRING;
-    const char *name = by_name ? lua_tostring(L, 2) : NULL;
-    if (by_name && !registry_named(p->registry, name))
-        return luaL_argerror(L, 2, lua_pushfstring(L, "there is no layer '%s'", name));
+    const char *name = by_name ? check_proto(L, 2)->name : NULL;
     if (!by_name)
         luaL_checktype(L, 2, LUA_TNUMBER);
     lua_Integer n = by_name ? luaL_optinteger(L, 3, 1) : luaL_checkinteger(L, 2);

@@ -49,9 +49,6 @@ void push_parsed(lua_State *L, const struct proto *first, const void *bytes, siz
  */
 const struct origin *origin_of(lua_State *L, int index);
 
-/* [-0, +0, v] Raises the error object of `err`. */
-int raise_error(lua_State *L, const struct error *err);
-
 /* [-0, +0, v] Sets a field with options from the value at `index`: a table of names and values, a
  * list of {name, value}, a string of bytes, or options of another packet. */
 void set_options(lua_State *L, struct packet *packet, size_t layer, const struct field *field,
@@ -84,6 +81,12 @@ void open_indexed(lua_State *L, enum class class, lua_CFunction index, const lua
 
 /* [-0, +0, -] The protocols of this state. */
 const struct registry *protocols_of(lua_State *L);
+
+/* [-0, +0, v] The protocol that the argument at `index` names. */
+const struct proto *check_proto(lua_State *L, int index);
+
+/* [-0, +0, v] Raises for the value at `index`, which names no field of the protocol. */
+int raise_no_field(lua_State *L, const struct proto *proto, int index);
 
 /* [-0, +1, m] The function that makes a packet of one layer. */
 void push_maker(lua_State *L, const struct proto *proto);

@@ -42,14 +42,20 @@ static void push_option_names(lua_State *L, const struct option_table *table)
     }
 }
 
-/* [-0, +0, v] The protocol that the argument at `index` names. */
-static const struct proto *check_proto(lua_State *L, int index)
+const struct proto *check_proto(lua_State *L, int index)
 {
     const char *name = check_text(L, index);
     const struct proto *proto = registry_named(protocols_of(L), name);
     if (!proto)
-        luaL_argerror(L, index, lua_pushfstring(L, "there is no layer '%s'", name));
+        luaL_argerror(L, index,
+                      lua_pushfstring(L, "there is no layer '%s'; p.help() lists them", name));
     return proto;
+}
+
+int raise_no_field(lua_State *L, const struct proto *proto, int index)
+{
+    return luaL_error(L, "%s has no field '%s'; p.help '%s' lists its fields", proto->name,
+                      luaL_tolstring(L, index, NULL), proto->name);
 }
 
 /* [-0, +1, m] What a script may know of a field; `initial` is a header of its protocol before

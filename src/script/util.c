@@ -53,6 +53,12 @@ int push_failure(lua_State *L, const struct error *err)
     return 2;
 }
 
+int raise_error(lua_State *L, const struct error *err)
+{
+    push_error(L, err);
+    return lua_error(L);
+}
+
 bool is_error(lua_State *L, int index)
 {
     if (!lua_istable(L, index) || !lua_getmetatable(L, index))

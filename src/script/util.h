@@ -22,6 +22,9 @@ int push_failure(lua_State *L, const struct error *err);
 /* [-0, +1, m] The error object alone. */
 void push_error(lua_State *L, const struct error *err);
 
+/* [-0, +0, v] Raises it. */
+int raise_error(lua_State *L, const struct error *err);
+
 /* [-0, +0, -] Whether the value at `index` is an error object. */
 bool is_error(lua_State *L, int index);
 
