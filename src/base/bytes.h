@@ -1,8 +1,15 @@
-/* bytes: integers in network byte order at any alignment. The caller has checked the length. */
+/* bytes: integers in network byte order at any alignment. The caller has checked the length. And
+ * pieces of memory, for what is computed over several. */
 #ifndef TCPLUA_BASE_BYTES_H
 #define TCPLUA_BASE_BYTES_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+struct span {
+    const void *at;
+    size_t length;
+};
 
 static inline uint16_t get16(const uint8_t *p)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/bytes.h"
 #include "base/error.h"
 
 #define SHA256_SIZE 32
@@ -22,6 +23,19 @@ struct sha256 *sha256_new(struct error *err);
 bool sha256_update(struct sha256 *hash, const void *bytes, size_t length, struct error *err);
 bool sha256_finish(struct sha256 *hash, uint8_t digest[static SHA256_SIZE], struct error *err);
 void sha256_free(struct sha256 *hash); /* NULL is allowed */
+
+/* What signs TCP segments (RFC 2385, 5926), of `count` parts one after the other: MD5 (RFC 1321),
+ * HMAC-SHA-1 (RFC 2104) and AES-128-CMAC (RFC 4493). A key of an HMAC has one byte or more. False
+ * with `err` (environment) if the library refuses. */
+#define MD5_SIZE       16
+#define HMAC_SHA1_SIZE 20
+#define AES_CMAC_SIZE  16 /* of its key too */
+bool md5(const struct span *parts, size_t count, uint8_t digest[static MD5_SIZE],
+         struct error *err);
+bool hmac_sha1(const struct span *key, const struct span *parts, size_t count,
+               uint8_t code[static HMAC_SHA1_SIZE], struct error *err);
+bool aes_cmac(const uint8_t key[static AES_CMAC_SIZE], const struct span *parts, size_t count,
+              uint8_t code[static AES_CMAC_SIZE], struct error *err);
 
 /* Random bytes from the kernel. */
 bool random_bytes(void *bytes, size_t length, struct error *err);

@@ -41,6 +41,9 @@
 --     keepalive = false     seconds of silence before the first probe; true: 7200 (9293 3.8.4)
 --     keepalive_interval = 75, keepalive_probes = 9     between probes; how many go unanswered
 --     ttl = 64, tos = 0     of every segment
+--     md5                   a key: every segment is signed, and what is not is dropped (2385);
+--                           timestamps are off then unless asked for. info() has auth = "md5" and
+--                           auth_unsigned, auth_bad: how many were dropped for their signature
 --
 -- and without a field: an initial window of ten segments (6928), limited transmit (3042), 180 s for
 -- the SYN (9293 MUST-23), ten challenge ACKs a second (5961).

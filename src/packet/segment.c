@@ -131,6 +131,7 @@ static enum segment_verdict read_tcp(struct segment *s, const uint8_t *tcp, size
     s->flags = get16(tcp + 12) & 0x1ff;
     s->window = get16(tcp + 14);
     s->urgent = get16(tcp + 18);
+    s->header = tcp;
     s->payload = tcp + header;
     s->length = length - header;
     read_options(&s->options, tcp + TCP_HEADER, header - TCP_HEADER);
@@ -225,7 +226,7 @@ const char *segment_verdict_name(enum segment_verdict verdict)
  * stand aligned, and SACK takes as many blocks as there is room for. */
 static size_t sack_room(const struct segment_options *o, size_t used)
 {
-    size_t room = (OPTIONS_MAX - used - 4) / 8, blocks = o->sacks;
+    size_t room = used + 4 > OPTIONS_MAX ? 0 : (OPTIONS_MAX - used - 4) / 8, blocks = o->sacks;
     if (blocks > SEGMENT_SACK_MAX)
         blocks = SEGMENT_SACK_MAX;
     return blocks < room ? blocks : room;
@@ -233,7 +234,7 @@ static size_t sack_room(const struct segment_options *o, size_t used)
 
 size_t segment_options_length(const struct segment_options *o)
 {
-    size_t length = 0;
+    size_t length = o->first_length;
     if (o->has_mss)
         length += 4;
     if (o->has_timestamp)
@@ -262,6 +263,9 @@ static uint8_t *put_nops(uint8_t *at, size_t count)
 static void write_options(const struct segment_options *o, uint8_t *bytes)
 {
     uint8_t *at = bytes;
+    if (o->first_length > 0)
+        memcpy(at, o->first, o->first_length);
+    at += o->first_length;
     if (o->has_mss) {
         at = put_option(at, MSS, 4);
         put16(at, o->mss);
@@ -345,7 +349,8 @@ size_t segment_write(const struct segment *s, uint8_t *bytes, size_t size)
     size_t ip = ip4 ? IP4_HEADER : IP6_HEADER;
     size_t tcp = TCP_HEADER + segment_options_length(&s->options);
     size_t longest = ip4 ? 65535 : 65535 + IP6_HEADER; /* by the IP length fields */
-    if (s->length > longest - ip - tcp || size < ip + tcp + s->length)
+    if (tcp > TCP_HEADER + OPTIONS_MAX || s->length > longest - ip - tcp ||
+        size < ip + tcp + s->length)
         return 0;
     size_t total = ip + tcp + s->length;
     if (ip4)

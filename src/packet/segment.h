@@ -37,6 +37,8 @@ struct segment_options {
     struct {
         uint32_t left, right;
     } sack[SEGMENT_SACK_MAX];
+    const uint8_t *first; /* write only: these go before all others as they are, */
+    uint8_t first_length; /* a multiple of four bytes */
 };
 
 struct segment {
@@ -46,8 +48,9 @@ struct segment {
     uint16_t flags; /* TCP_FIN … TCP_AE */
     uint16_t window, urgent;
     struct segment_options options;
-    uint8_t ttl, tos; /* hop limit and traffic class over IPv6 */
-    uint16_t id;      /* IPv4 identification; DF is always set on what we send */
+    uint8_t ttl, tos;      /* hop limit and traffic class over IPv6 */
+    uint16_t id;           /* IPv4 identification; DF is always set on what we send */
+    const uint8_t *header; /* read only: the TCP header, which ends where the payload begins */
     const uint8_t *payload;
     size_t length;         /* of the payload */
     bool checksum_partial; /* read only: the sum was the unfinished one of a local sender */
@@ -92,8 +95,8 @@ const char *segment_verdict_name(enum segment_verdict verdict);
 #define SEGMENT_HEADERS 100
 
 /* Writes the datagram, IPv4 or IPv6 by the kind of `s->src`, with all lengths and checksums, and
- * returns its length; 0 if `size` is too small. Options are written in Linux's order: MSS, SACK
- * permitted, timestamps, NOP, window scale, SACK blocks. */
+ * returns its length; 0 if `size` is too small or the options do not fit. Options are written in
+ * Linux's order: MSS, SACK permitted, timestamps, NOP, window scale, SACK blocks. */
 size_t segment_write(const struct segment *s, uint8_t *bytes, size_t size);
 
 /* Length of the TCP options that segment_write() would write, padding included. */

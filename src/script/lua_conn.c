@@ -5,6 +5,7 @@
  * and may be repeated. */
 #include <string.h>
 
+#include "script/lua_auth.h"
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/stack.h"
@@ -41,7 +42,7 @@ static struct conn *push_closed(lua_State *L)
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
-        "keepalive_interval", "keepalive_probes", "congestion", "ecn"
+        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "md5"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
@@ -65,6 +66,8 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
     lua_Integer keepalive_probes = 0;
     lua_Integer mss = 0, sndbuf = BUFFER, rcvbuf = BUFFER, ttl = 0, tos = 0;
     struct tcp_config *tcp = &options->tcp;
+    if (!read_auth(L, index, &options->auth, err))
+        return false;
     if (!field_range(L, index, "mss", 64, 65495, &mss, err) ||
         !field_range(L, index, "sndbuf", 1, 1 << 30, &sndbuf, err) ||
         !field_range(L, index, "rcvbuf", 1, 1 << 30, &rcvbuf, err) ||
@@ -95,7 +98,7 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         .keepalive_probes = (uint32_t)keepalive_probes,
         .delayed_ack = to_ns(field_number(L, index, "delayed_ack", DELAYED_ACK)),
         .wscale = field_boolean(L, index, "wscale", true),
-        .timestamps = field_boolean(L, index, "timestamps", true),
+        .timestamps = field_boolean(L, index, "timestamps", options->auth.kind != AUTH_MD5),
         .sack = field_boolean(L, index, "sack", true),
         .nagle = field_boolean(L, index, "nagle", true),
         .quick_acks = QUICK_ACKS,
@@ -273,7 +276,7 @@ static int conn_info(lua_State *L)
     const struct flow *flow = tcp_flow(endpoint->tcp);
     struct tcp_info i;
     tcp_info(endpoint->tcp, &i);
-    lua_createtable(L, 0, 40);
+    lua_createtable(L, 0, 43);
     set_text(L, "state", tcp_state_name(tcp_state(endpoint->tcp)));
     set_addr(L, "src", &flow->local);
     set_addr(L, "dst", &flow->remote);
@@ -314,6 +317,7 @@ static int conn_info(lua_State *L)
     set_integer(L, "sacked", (lua_Integer)i.sacked);
     set_integer(L, "unsent", (lua_Integer)i.unsent);
     set_integer(L, "unacked", (lua_Integer)i.unacked);
+    set_auth(L, endpoint->auth);
     set_boolean(L, "fin_acked", i.fin_acked);
     set_boolean(L, "fin_received", i.fin_received);
     return 1;

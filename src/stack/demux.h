@@ -5,6 +5,9 @@
 #include "stack/icmp.h"
 #include "stack/stack.h"
 
+/* The digests of src/crypto. */
+extern const struct auth_ops auth_digests;
+
 /* endpoint.c */
 struct endpoint *endpoint_find(struct stack *stack, const struct flow *flow);
 struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,

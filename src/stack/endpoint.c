@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/crypto.h"
 #include "stack/demux.h"
 #include "stack/stack.h"
 #include "stack/trace.h"
+
+const struct auth_ops auth_digests = {.md5 = md5};
 
 #define IP4_OVERHEAD 40
 #define IP6_OVERHEAD 60
@@ -65,6 +68,7 @@ static void dispose(struct endpoint *endpoint)
     if (endpoint->stack)
         remove_from_stack(endpoint);
     tcp_free(endpoint->tcp);
+    auth_free(endpoint->auth);
     free(endpoint);
 }
 
@@ -197,7 +201,8 @@ static void send_all(struct endpoint *endpoint, int64_t now)
     uint32_t seq = 0;
     size_t unsent = 0; /* bytes of the datagram that the wire refused */
     while (tcp_output(endpoint->tcp, &segment, now)) {
-        size_t length = segment_write(&segment, stack->frame + 14, sizeof stack->frame - 14);
+        size_t length =
+            auth_write(endpoint->auth, &segment, stack->frame + 14, sizeof stack->frame - 14);
         if (length == 0 || unsent)
             continue; /* one reason is enough, not one for each segment */
         if (!stack_transmit(stack, &endpoint->hop, length, now, &err)) {
@@ -294,17 +299,22 @@ static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_
     config.flow = *flow;
     config.iss = iss;
     config.ts_offset = offset;
+    config.signature = auth_overhead(&options->auth);
     if (config.mss == 0 || config.mss > mss)
         config.mss = (uint16_t)mss;
+    struct auth *auth = NULL;
+    if (options->auth.kind != AUTH_NONE && !(auth = auth_new(&options->auth, &auth_digests, err)))
+        return NULL;
     struct endpoint *endpoint = calloc(1, sizeof *endpoint);
     struct tcp *tcp = endpoint ? tcp_new(&config) : NULL;
     if (!tcp) {
+        auth_free(auth);
         free(endpoint);
         fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a connection");
         return NULL;
     }
-    *endpoint =
-        (struct endpoint){.source.kind = SOURCE_ENDPOINT, .stack = stack, .tcp = tcp, .resets = -1};
+    *endpoint = (struct endpoint){
+        .source.kind = SOURCE_ENDPOINT, .stack = stack, .tcp = tcp, .auth = auth, .resets = -1};
     size_t i = bucket(flow);
     endpoint->next = stack->buckets[i];
     stack->buckets[i] = endpoint;

@@ -1,6 +1,7 @@
 /* listener: a port that takes connections in: LISTEN of RFC 9293. Each SYN makes an endpoint, which
  * is handed out once its handshake is done. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "stack/demux.h"
 #include "stack/stack.h"
@@ -39,8 +40,14 @@ struct listener *listener_open(struct network *network, const struct endpoint_op
     }
     *listener = (struct listener){
         .source.kind = SOURCE_LISTENER, .stack = stack, .backlog = backlog, .options = *options};
+    if (options->auth.kind != AUTH_NONE &&
+        !(listener->auth = auth_new(&options->auth, &auth_digests, err))) {
+        free(listener);
+        return NULL;
+    }
     if (!join_connections(stack, options->sport, listener) &&
         !stack_claim(stack, options->sport, &listener->port, &listener->guard, err)) {
+        auth_free(listener->auth);
         free(listener);
         return NULL;
     }
@@ -146,5 +153,7 @@ void listener_free(struct listener *listener)
 {
     if (listener->stack)
         listener_detach(listener);
+    auth_free(listener->auth);
+    explicit_bzero(&listener->options.auth, sizeof listener->options.auth);
     free(listener);
 }

@@ -448,8 +448,10 @@ bool stack_transmit(struct stack *stack, const struct addr *hop, size_t length, 
     return link_send(stack->link, &frame, err);
 }
 
-/* A segment for nobody draws a reset where the kernel cannot answer for the address. */
-static void refuse(struct stack *stack, const struct segment *segment, int64_t now)
+/* A segment for nobody draws a reset where the kernel cannot answer for the address, signed as the
+ * segment was. */
+static void refuse(struct stack *stack, const struct segment *segment, struct auth *auth,
+                   int64_t now)
 {
     struct segment rst;
     struct addr hop;
@@ -463,7 +465,7 @@ static void refuse(struct stack *stack, const struct segment *segment, int64_t n
     if (stack->refused >= REFUSALS_A_SECOND || !tcp_refuse(segment, &rst))
         return;
     stack->refused++;
-    size_t length = segment_write(&rst, stack->frame + ETHER_HEADER, 65535);
+    size_t length = auth_write(auth, &rst, stack->frame + ETHER_HEADER, 65535);
     if (length && stack_hop(stack, &segment->src, &hop, &mtu, NULL, NULL))
         stack_transmit(stack, &hop, length, now, NULL);
 }
@@ -535,7 +537,11 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
     flow.remote.scope = stack->local.scope;
     struct endpoint *endpoint = endpoint_find(stack, &flow);
     struct listener *listener = listener_find(stack, segment->dport);
-    if (endpoint && listener && tcp_may_renew(endpoint->tcp, segment)) {
+    bool renews = endpoint && listener && tcp_may_renew(endpoint->tcp, segment);
+    struct auth *auth = endpoint && !renews ? endpoint->auth : listener ? listener->auth : NULL;
+    if (!auth_verify(auth, segment))
+        return;
+    if (renews) {
         endpoint_end(endpoint);
         endpoint = NULL;
     }
@@ -552,7 +558,7 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
     /* A SYN-ACK for a port that nobody has here may be meant for another process that uses the same
      * address. */
     if (listener || (segment->flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK))
-        refuse(stack, segment, now);
+        refuse(stack, segment, auth, now);
 }
 
 static void datagram_input(struct stack *stack, const uint8_t *ip, size_t length, int64_t time,

@@ -24,6 +24,7 @@
 #include "packet/segment.h"
 #include "stack/neighbour.h"
 #include "stack/network.h"
+#include "tcp/auth.h"
 #include "tcp/tcp.h"
 
 #define STACK_BUCKETS 256
@@ -136,6 +137,7 @@ struct endpoint {
     struct stack *stack; /* NULL once the network is closed */
     struct endpoint *next, *next_dirty;
     struct tcp *tcp;
+    struct auth *auth; /* NULL: segments are not signed */
     struct guard *guard;
     struct listener *listener; /* that made it and has not handed it out yet */
     struct endpoint *next_accept;
@@ -155,7 +157,9 @@ struct endpoint_options {
     struct addr src, dst;
     uint16_t sport, dport; /* sport 0: any */
     struct tcp_config tcp; /* what the script chose; flow, iss and ts_offset are filled in, and an
-                              mss that is 0 or too large for the path is its MTU's */
+                              mss that is 0 or too large for the path is its MTU's; so is the
+                              room for signatures */
+    struct auth_config auth;
 };
 
 /* Begins to connect; TCP_EVENT_OPEN or TCP_EVENT_CLOSED follows. NULL with `err`: usage for
@@ -191,6 +195,7 @@ struct listener {
     uint32_t opening;              /* in SYN-RECEIVED: at most LISTENER_OPENING, or the backlog */
     struct endpoint *first, *last; /* established, in order */
     struct endpoint_options options;
+    struct auth *auth; /* judges segments of no connection; NULL as above */
 };
 
 struct listener *listener_open(struct network *network, const struct endpoint_options *options,

@@ -157,7 +157,7 @@ static inline uint32_t tcb_window_max(const struct tcp *tcp)
 /* What the options take from every segment with data (RFC 9293 MUST-16). */
 static inline uint32_t tcb_overhead(const struct tcp *tcp)
 {
-    return tcp->timestamps ? 12 : 0;
+    return (tcp->timestamps ? 12U : 0U) + tcp->config.signature;
 }
 
 /* TSval: a clock of milliseconds (RFC 7323 5.4). */

@@ -69,13 +69,14 @@ enum tcp_ecn { TCP_ECN_OFF, TCP_ECN_ANSWER, TCP_ECN_ASK };
 
 struct tcp_config {
     struct flow flow;
-    uint32_t iss;    /* initial send sequence number (RFC 6528, from stack) */
-    uint16_t mss;    /* what we announce: the link's MTU less 40 (IPv4) or 60 (IPv6) */
-    uint32_t sndbuf; /* bytes; 0: 65536 */
-    uint32_t rcvbuf; /* bytes; 0: 65535. Without window scaling no more than 65535 is offered */
-    bool wscale;     /* offer window scaling (RFC 7323 2), */
-    bool timestamps; /* timestamps, with PAWS (RFC 7323 3 to 5), */
-    bool sack;       /* and selective acknowledgments (RFC 2018, 2883, 6675) */
+    uint32_t iss;      /* initial send sequence number (RFC 6528, from stack) */
+    uint16_t mss;      /* what we announce: the link's MTU less 40 (IPv4) or 60 (IPv6) */
+    uint32_t sndbuf;   /* bytes; 0: 65536 */
+    uint32_t rcvbuf;   /* bytes; 0: 65535. Without window scaling no more than 65535 is offered */
+    bool wscale;       /* offer window scaling (RFC 7323 2), */
+    bool timestamps;   /* timestamps, with PAWS (RFC 7323 3 to 5), */
+    bool sack;         /* and selective acknowledgments (RFC 2018, 2883, 6675) */
+    uint8_t signature; /* bytes of options that the stack adds to every segment: auth.h */
     enum tcp_ecn ecn;
     uint32_t ts_offset;   /* what the timestamp clock starts from (RFC 7323 5.4), from stack */
     int64_t initial_rto;  /* 0: 1 s (RFC 6298 2.1) */

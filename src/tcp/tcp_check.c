@@ -112,6 +112,7 @@ const char *tcp_check_segment(const struct tcp *tcp, const struct segment *out)
 {
     HOLDS(out->flags & (TCP_SYN | TCP_RST | TCP_ACK));
     HOLDS(out->length <= tcp->snd_mss);
+    HOLDS(segment_options_length(&out->options) + tcp->config.signature <= 40);
     HOLDS(!out->options.has_mss || out->flags & TCP_SYN);
     if (out->flags & TCP_RST) {
         HOLDS(out->length == 0 && !(out->flags & (TCP_SYN | TCP_FIN)));

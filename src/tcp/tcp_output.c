@@ -5,6 +5,7 @@
 #include "tcp/tcb.h"
 
 #define SWS_OVERRIDE (200 * NS_PER_MS) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s */
+#define OPTIONS_MAX  40                /* bytes in a header */
 #define SACK_HEAD    4                 /* kind and length, and what aligns them; 8 more a block */
 
 /* The right edge of the window moves only in steps that are worth a segment to the peer. A scaled
@@ -177,8 +178,10 @@ static bool output_syn(struct tcp *tcp, struct segment *out, int64_t now)
 /* What came out of order is said in every ACK (RFC 2018 4), on data as far as there is `room`. */
 static void report_sack(struct tcp *tcp, struct segment *out, uint32_t room)
 {
-    uint32_t most = tcp->timestamps ? 3 : 4, fit = room < SACK_HEAD ? 0 : (room - SACK_HEAD) / 8;
-    if (fit && tcp->sack && sack_is_due(&tcp->report, &tcp->recv))
+    uint32_t left = OPTIONS_MAX - tcb_overhead(tcp);
+    uint32_t most = left < SACK_HEAD ? 0 : (left - SACK_HEAD) / 8;
+    uint32_t fit = room < SACK_HEAD ? 0 : (room - SACK_HEAD) / 8;
+    if (fit && most && tcp->sack && sack_is_due(&tcp->report, &tcp->recv))
         sack_report(&tcp->report, &tcp->recv, fit < most ? fit : most, &out->options);
 }
 

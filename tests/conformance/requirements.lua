@@ -235,7 +235,10 @@ return {
       "RFC 7413", "Fast Open",
       open = "the third step; until then a cookie that nobody asked for is ignored",
     },
-    { "RFC 2385", "TCP-MD5", open = "the third step; until then the option is ignored" },
+    {
+      "RFC 2385", "segments signed by TCP-MD5, and none taken that are not",
+      but = "without a key the option is ignored",
+    },
     { "RFC 5925", "TCP-AO", open = "the third step; until then the option is ignored" },
   },
 }
