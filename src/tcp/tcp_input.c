@@ -227,10 +227,13 @@ static void take_ecn_echo(struct tcp *tcp, const struct segment *s, int64_t now)
     tcp->cwr_due = true;
 }
 
-/* SND.WND follows the newest segment only (RFC 9293 3.10.7.4: WL1 and WL2). */
+/* SND.WND follows the newest segment only (RFC 9293 3.10.7.4: WL1 and WL2). The RFC takes the one
+ * with the higher sequence number for newer, which a retransmission is not: its ACK would move
+ * SND.UNA and leave the window as wide as before, and so the edge beyond what was offered. So the
+ * higher ACK decides, and only between equal ones the sequence number. */
 static void take_window(struct tcp *tcp, const struct segment *s, int64_t now)
 {
-    if (!seq_lt(tcp->snd_wl1, s->seq) && !(tcp->snd_wl1 == s->seq && seq_le(tcp->snd_wl2, s->ack)))
+    if (!seq_lt(tcp->snd_wl2, s->ack) && !(tcp->snd_wl2 == s->ack && seq_le(tcp->snd_wl1, s->seq)))
         return;
     bool opens = tcp->snd_wnd == 0 && s->window > 0;
     tcp->snd_wnd = tcb_window_of(tcp, s);
@@ -376,6 +379,15 @@ static void take_echo(struct tcp *tcp, const struct segment_options *o, int64_t 
         rto_echoed(&tcp->rto, (int64_t)ms * NS_PER_MS);
 }
 
+/* What came before, and not longer than a window ago, comes again because its ACK was lost: if its
+ * timestamp were not the one to be echoed (RFC 7323 4.3), the sender would take all the time since
+ * it sent this for the first time, timeouts included, for a round trip. */
+static bool came_lately(const struct tcp *tcp, const struct segment *s)
+{
+    uint32_t window = tcb_window_max(tcp);
+    return segment_span(s) > 0 && seq_within(s->seq, tcb_rcv_nxt(tcp) - window, window);
+}
+
 /* New data is acknowledged. */
 static void input_new_ack(struct tcp *tcp, const struct segment *s, int64_t now)
 {
@@ -494,6 +506,8 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
             note_timestamp(tcp, s, now);
             if (edge && tcb_is_receiving(tcp)) /* MUST-66: URG counts as well */
                 note_urgent(tcp, s);
+        } else if (came_lately(tcp, s)) {
+            note_timestamp(tcp, s, now);
         }
         note_twice(tcp, s->seq, s->seq + (uint32_t)s->length);
         if (tcp->state != TCPS_CLOSED)

@@ -195,6 +195,23 @@ static void what_comes_early_is_not_echoed(void **state)
     talk_free(t);
 }
 
+/* RFC 7323 4.3: what comes again because the ACK was lost is answered with its own timestamp, not
+ * with that of the first time, though nothing of it is new. Of what lies a window back, it is not:
+ * so far anybody can guess. */
+static void what_comes_again_is_echoed(void **state)
+{
+    (void)state;
+    struct talk *t = talk_stamped();
+    give(t, ". 1:101 ack 1 ts 5010 10");
+    give(t, ". 101:201 ack 1 ts 5011 10");
+    expect(t, ". 1 ack 201 ts 10 5010");
+    give(t, ". 1:101 ack 1 ts 5300 10");
+    expect(t, ". 1 ack 201 ts 10 5300");
+    give(t, ". -9800:-9700 ack 1 ts 5400 10");
+    expect(t, ". 1 ack 201 ts 10 5300");
+    talk_free(t);
+}
+
 /* RFC 7323 5.2, RFC 7323 5.3: dropped, and answered with an ACK. */
 static void an_old_timestamp_is_an_old_segment(void **state)
 {
@@ -311,6 +328,7 @@ int main(void)
         cmocka_unit_test(segments_are_shorter_by_the_option),
         cmocka_unit_test(what_comes_early_is_not_echoed),
         cmocka_unit_test(what_acknowledges_nonsense_is_not_echoed),
+        cmocka_unit_test(what_comes_again_is_echoed),
         cmocka_unit_test(an_old_timestamp_is_an_old_segment),
         cmocka_unit_test(timestamps_wrap),
         cmocka_unit_test(after_24_days_any_timestamp_is_new),

@@ -267,6 +267,27 @@ static void c7_must34_a_shrinking_window_does_no_harm(void **state)
     talk_free(t);
 }
 
+/* SND.WND comes with the newest ACK. A retransmission has it, and an old sequence number (RFC 9293
+ * 3.10.7.4 would go by that): the edge must not move beyond what was offered. */
+static void a_window_is_that_of_the_newest_ack(void **state)
+{
+    (void)state;
+    struct talk *t = talk_open();
+    talk_write(t, 2000);
+    assert_int_equal(talk_count(t), 2);
+    give(t, ". 101:201 ack 1 win 10000");
+    give(t, ". 1:101 ack 1001 win 9000"); /* again */
+    assert_int_equal(talk_info(t).snd_una, t->config.iss + 1001);
+    assert_int_equal(talk_info(t).snd_wnd, 9000);
+    give(t, ". 201:301 ack 1 win 10000"); /* late */
+    assert_int_equal(talk_info(t).snd_wnd, 9000);
+    give(t, ". 301 ack 1001 win 8000"); /* between equals the sequence number decides */
+    assert_int_equal(talk_info(t).snd_wnd, 8000);
+    give(t, ". 201 ack 1001 win 7000");
+    assert_int_equal(talk_info(t).snd_wnd, 8000);
+    talk_free(t);
+}
+
 /* RFC 5681 3.2 */
 static void c8_three_duplicates_start_one_fast_retransmit(void **state)
 {
@@ -706,6 +727,7 @@ int main(void)
         cmocka_unit_test(acks_during_probing_are_acceptable),
         cmocka_unit_test(c6_must38_no_silly_segments),
         cmocka_unit_test(c7_must34_a_shrinking_window_does_no_harm),
+        cmocka_unit_test(a_window_is_that_of_the_newest_ack),
         cmocka_unit_test(c8_three_duplicates_start_one_fast_retransmit),
         cmocka_unit_test(newreno_a_partial_ack_repairs_the_next_hole),
         cmocka_unit_test(newreno_recovery_sends_new_data_for_what_has_left),
