@@ -46,6 +46,12 @@ local filter = core.filter_class.__index
 
 local LONGEST = 1 << 20 -- of a packet
 
+-- The options that there are; those of write() are looked at below, with their values.
+local CREATE <const> = { comment = true }
+local DESCRIBE <const> = { iface = true, linktype = true, description = true, filter = true,
+  os = true }
+local DROPS <const> = { count = true, iface = true, linktype = true }
+
 -- What the frames of a link type begin with.
 local layers = {
   [0] = "null", [1] = "eth", [101] = "ip", [108] = "loop", [113] = "sll", [228] = "ip",
@@ -108,7 +114,7 @@ function reader:__call() return self:next() end
 --- Creates a capture ("-": standard output; a symbolic link is not followed). Fields: comment, of
 -- the whole file.
 function capture.create(path, options)
-  return core.create(path, check.options(options).comment)
+  return core.create(path, check.options(options, CREATE).comment)
 end
 
 --- Writes a packet, or a string of bytes with a link type: true, or nil and an error, which all
@@ -123,7 +129,7 @@ end
 --- Describes an interface before its first packet. Fields: iface, linktype (a number or the name of
 -- a layer; "eth"), description, filter, os.
 function writer:describe(options)
-  options = check.options(options)
+  options = check.options(options, DESCRIBE)
   return self:raw_describe(linktype_of(nil, options.linktype or "eth", 2), options.iface or "",
     options)
 end
@@ -131,7 +137,7 @@ end
 --- Says how many packets of an interface are missing because nobody took them in time; it stands at
 -- the end of the file. Fields: count, iface, linktype ("eth").
 function writer:drops(options)
-  options = check.options(options)
+  options = check.options(options, DROPS)
   return self:raw_drops(linktype_of(nil, options.linktype or "eth", 2), options.iface or "",
     options.count or 0)
 end

@@ -60,6 +60,7 @@ local CONNECT_TIMEOUT = 60
 local READ_TIMEOUT = 300 -- a person may be typing at the other end
 local CLOSE_TIMEOUT = 300
 local LINE_MAX = 1048576
+local LINE_OPTIONS <const> = { max = true, timeout = true }
 local CHUNK = 65536
 
 local conn = core.conn_class.__index
@@ -166,7 +167,7 @@ end
 --- The next line as it was sent, its LF included. Options: max (1 MiB, the LF included),
 -- timeout (300 s). An end of stream before the LF is an error of code EOF.
 function conn:read_line(options)
-  options = check.options(options)
+  options = check.options(options, LINE_OPTIONS)
   local max = check.count("max", options.max, LINE_MAX)
   local parts = {}
   local deadline = core.now() + check.seconds("timeout", options.timeout, READ_TIMEOUT)

@@ -592,7 +592,7 @@ end)
 --- Mistakes
 
 t.test("a mistake is raised at the script's line, with what there is instead", function()
-  local link <close> = net.pair()
+  local link = net.pair()
   for text, call in pairs {
     ["unknown option 'prot'; there are src, dst, port, "] =
       function() return tcp.connect { prot = 80 }, nil end,
@@ -613,7 +613,12 @@ t.test("a mistake is raised at the script's line, with what there is instead", f
     t.contains(err, text)
     t.contains(err, "tests/lua/boundary.lua:", text)
   end
-  local ok, err = pcall(net.attach, link, "192.0.2.1\0")
+  assert(net.attach(link, CLIENT))
+  local conn <close> = assert(core.connect { src = CLIENT, dst = SERVER, port = PORT })
+  local ok, err = pcall(function() return (conn:read_line { timout = 1 }) end)
+  t.equal(ok, false, "a time limit that would be none")
+  t.contains(err, "unknown option 'timout'; there are max, timeout")
+  ok, err = pcall(net.attach, net.pair(), "192.0.2.1\0")
   t.equal(ok, false, "an address with a zero byte")
   t.contains(err, "zero byte")
 end)

@@ -343,6 +343,9 @@ t.test("arguments of write that mean nothing raise", function()
     { { linktype = 65536 }, "link type" }, { { linktype = "tcp" }, "begins with tcp" },
   }
   for i, row in ipairs(rows) do t.contains(raises(out.write, out, syn, row[1]), row[2], i) end
+  t.contains(raises(capture.create, path "none.pcapng", { coment = "x" }), "'coment'; there are")
+  t.contains(raises(out.describe, out, { interface = "a" }), "unknown option 'interface'")
+  t.contains(raises(out.drops, out, { drops = 1 }), "unknown option 'drops'")
   t.contains(raises(out.write, out), "a packet or a string")
   t.contains(raises(out.write, out, "bytes"), "name its link type")
   t.contains(raises(out.write, out, p.tcp {}), "begins with tcp")
