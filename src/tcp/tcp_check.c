@@ -16,6 +16,7 @@ static const char *check_receiver(const struct tcp *tcp)
 
     HOLDS(b->size == 0 || (b->size & (b->size - 1)) == 0);
     HOLDS(b->ready <= b->limit);
+    HOLDS(b->size <= 1024 || b->size / 2 < b->limit);
     HOLDS(b->ranges <= RECVBUF_RANGES);
     for (unsigned i = 0; i < b->ranges; i++) {
         HOLDS(seq_gt(b->range[i].left, left));
@@ -36,6 +37,7 @@ static const char *check_receiver(const struct tcp *tcp)
 static const char *check_sender(const struct tcp *tcp)
 {
     HOLDS(tcp->send.length <= tcp->send.limit);
+    HOLDS(tcp->send.size <= 4096 || tcp->send.size / 4 < tcp->send.limit);
     HOLDS(tcp->send.head + tcp->send.length <= tcp->send.size);
     HOLDS(seq_le(tcp->snd_una, tcp->cursor));
     HOLDS(seq_le(tcp->cursor, tcp->snd_nxt));

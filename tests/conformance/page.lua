@@ -167,7 +167,7 @@ local function scan_sh(path, file)
 end
 
 local listing = assert(io.popen("cd '" .. root
-  .. "/tests' && LC_ALL=C ls unit/*.c lua/*.lua lab/*.lua net/*.sh torture/run.sh"))
+  .. "/tests' && LC_ALL=C ls unit/*.c sim/*.c lua/*.lua lab/*.lua net/*.sh torture/run.sh"))
 local files = 0
 for file in listing:lines() do
   files = files + 1
