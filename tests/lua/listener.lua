@@ -86,7 +86,7 @@ end)
 t.test("SYNs that nobody follows up fill a place each; a reset makes room", function()
   t.sim_only()
   local wire = network()
-  local listener <close> = assert(tcp.listen { addr = SERVER, port = PORT, backlog = 1 })
+  local _ <close> = assert(tcp.listen { addr = SERVER, port = PORT, backlog = 1 })
   for sport = 1, 1025 do assert(wire:send(segment { sport = sport, flags = "S", seq = 9 })) end
   local synacks = answers(wire, 0.5)
   local count = 0
