@@ -4,15 +4,22 @@ local core = require "tcplua.core"
 
 local check = {}
 
---- Raises `message` at the script's own line, which is behind those of our modules.
-function check.fail(message)
+--- The script's own line, which is behind those of our modules: what debug.getinfo says of it, nil
+-- where there is none.
+function check.place()
   local level = 1
   local at
   repeat
     level = level + 1
-    at = debug.getinfo(level, "S")
+    at = debug.getinfo(level, "Sl")
   until not at or at.what ~= "C" and not at.short_src:find "^tcplua/"
-  error(message, at and level or 0)
+  return at
+end
+
+--- Raises `message` at the script's own line.
+function check.fail(message)
+  local at = check.place()
+  error(at and ("%s:%d: %s"):format(at.short_src, at.currentline, message) or message, 0)
 end
 
 local function expected(name, what, value)

@@ -28,15 +28,9 @@ local closers = {}
 
 --- The file and the line of the script that called into our modules; nil where there is none.
 function verdict.place()
-  local level = 1
-  while true do
-    level = level + 1
-    local at = debug.getinfo(level, "Sl")
-    if not at then return nil end
-    if at.what ~= "C" and not at.short_src:find "^tcplua/" then
-      return at.source:gsub("^[@=]", ""), at.currentline
-    end
-  end
+  local at = check.place()
+  if not at then return nil end
+  return at.source:gsub("^[@=]", ""), at.currentline
 end
 
 --- Makes a failure of a table of the fields above; verdict is "fail", and file and line are the
