@@ -13,6 +13,7 @@ struct capture_writer {
     struct output output;
     struct buffer buffer;
     int64_t left_out; /* frames of another link type than that of the file */
+    bool hurried;     /* no reader is waited for */
     bool failed;
     struct error error; /* the first failure */
 };
@@ -65,9 +66,9 @@ static void release(struct capture_writer *writer)
     free(writer);
 }
 
-struct capture_writer *capture_create(const char *path, enum capture_format format,
-                                      const char *application, const char *comment,
-                                      struct error *err)
+static struct capture_writer *create(const char *path, bool over, enum capture_format format,
+                                     const char *application, const char *comment,
+                                     struct error *err)
 {
     struct capture_writer *writer = calloc(1, sizeof *writer);
     if (!writer) {
@@ -77,16 +78,30 @@ struct capture_writer *capture_create(const char *path, enum capture_format form
     writer->format = format == CAPTURE_PCAP ? &pcap_format : &pcapng_format;
     /* The format first: a file is not emptied for a library that is not there. */
     writer->state = writer->format->begin(&writer->buffer, application, comment, err);
-    if (!writer->state || !output_open(&writer->output, path, err)) {
+    if (!writer->state || !output_open(&writer->output, path, over, err)) {
         release(writer);
         return NULL;
     }
     if (!flush(writer, true, err)) {
-        output_close(&writer->output, NULL);
+        output_close(&writer->output, false, NULL);
         release(writer);
         return NULL;
     }
     return writer;
+}
+
+struct capture_writer *capture_create(const char *path, enum capture_format format,
+                                      const char *application, const char *comment,
+                                      struct error *err)
+{
+    return create(path, true, format, application, comment, err);
+}
+
+struct capture_writer *capture_create_new(const char *path, enum capture_format format,
+                                          const char *application, const char *comment,
+                                          struct error *err)
+{
+    return create(path, false, format, application, comment, err);
 }
 
 /* Keeps the first failure. */
@@ -200,6 +215,20 @@ bool capture_complete(const struct capture_writer *writer, struct error *err)
                 writer->left_out == 1 ? "is" : "are", writer->output.shown);
 }
 
+bool capture_push(struct capture_writer *writer, bool wait)
+{
+    struct error failure;
+    if (!writer->failed && writer->output.waiting > 0 &&
+        !output_push(&writer->output, wait, &failure))
+        note(writer, &failure, NULL);
+    return writer->output.waiting == 0;
+}
+
+void capture_hurry(struct capture_writer *writer)
+{
+    writer->hurried = true;
+}
+
 bool capture_close(struct capture_writer *writer, struct error *err)
 {
     struct error failure;
@@ -207,7 +236,7 @@ bool capture_close(struct capture_writer *writer, struct error *err)
         bool made = writer->format->end(writer->state, &writer->buffer, &failure);
         commit(writer, made, &failure, NULL);
     }
-    if (!output_close(&writer->output, &failure) && !writer->failed)
+    if (!output_close(&writer->output, !writer->hurried, &failure) && !writer->failed)
         note(writer, &failure, NULL);
     bool whole = !writer->failed;
     if (!whole && err)

@@ -33,6 +33,11 @@ struct capture_writer *capture_create(const char *path, enum capture_format form
                                       const char *application, const char *comment,
                                       struct error *err);
 
+/* The same, but a file that is there already is left as it is: EEXIST. */
+struct capture_writer *capture_create_new(const char *path, enum capture_format format,
+                                          const char *application, const char *comment,
+                                          struct error *err);
+
 enum capture_direction { CAPTURE_UNKNOWN, CAPTURE_RECEIVED, CAPTURE_SENT };
 
 struct capture_frame {
@@ -75,14 +80,22 @@ bool capture_name(struct capture_writer *writer, const struct addr *address, con
  * before; written when the file is closed. */
 void capture_drops(struct capture_writer *writer, int linktype, const char *iface, uint64_t drops);
 
+/* A pipe whose reader stalls stops nobody: what it does not take waits in memory, up to 64 MiB,
+ * which is a failure as any other. This hands on what there is room for now (with `wait`: all of
+ * it, unless a signal comes), and says whether nothing waits any more. */
+bool capture_push(struct capture_writer *writer, bool wait);
+
+/* capture_close() is not to wait for a reader. */
+void capture_hurry(struct capture_writer *writer);
+
 /* The first failure, or NULL. */
 const struct error *capture_failure(const struct capture_writer *writer);
 
 /* Whether no frame was left out for its link type; false with the sentence that says how many. */
 bool capture_complete(const struct capture_writer *writer, struct error *err);
 
-/* Writes what remains and closes; false with `err` if that, or anything before, failed. Frees in
- * any case. */
+/* Writes what remains, for which it waits, and closes; false with `err` if that, or anything
+ * before, failed. Frees in any case. */
 bool capture_close(struct capture_writer *writer, struct error *err);
 
 #endif

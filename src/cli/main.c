@@ -52,13 +52,13 @@ static void join_arguments(char *out, size_t size, int argc, char **argv)
 
 /* With "-w -" the capture has standard output to itself: what the script prints goes to standard
  * error. */
-static struct capture_writer *open_capture(const char *path, int argc, char **argv,
+static struct capture_writer *open_capture(const char *path, bool force, int argc, char **argv,
                                            struct error *err)
 {
     char comment[500];
     join_arguments(comment, sizeof comment, argc, argv);
-    struct capture_writer *writer =
-        capture_create(path, capture_format_of(path), "tcplua " TCPLUA_VERSION, comment, err);
+    struct capture_writer *writer = (force ? capture_create : capture_create_new)(
+        path, capture_format_of(path), "tcplua " TCPLUA_VERSION, comment, err);
     if (writer && strcmp(path, "-") == 0 && dup2(STDERR_FILENO, STDOUT_FILENO) < 0) {
         fail_errno(err, errno, "cannot move standard output out of the capture's way");
         capture_close(writer, NULL);
@@ -92,6 +92,8 @@ static int leave(const struct program *program, int status)
     lab_stop(program->lab);
     if (program->capture && !capture_complete(program->capture, &err))
         complain("%s", err.message);
+    if (program->capture && script_signal())
+        capture_hurry(program->capture);
     if (program->capture && !capture_close(program->capture, &err)) {
         complain("%s", err.message);
         if (status == STATUS_OK)
@@ -167,7 +169,8 @@ static int start(const struct options *options, int argc, char **argv)
     int status = STATUS_ENVIRONMENT;
     struct program program = {.options = options, .lab = lab};
     struct script *script = NULL;
-    if (options->write && !(program.capture = open_capture(options->write, argc, argv, &err))) {
+    if (options->write &&
+        !(program.capture = open_capture(options->write, options->force, argc, argv, &err))) {
         status = status_of(&err);
     } else if ((options->verbose || options->command == COMMAND_DEMO) &&
                !(program.trace = trace_new(options->verbose ? stderr : NULL,

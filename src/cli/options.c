@@ -12,9 +12,10 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { OPTION_LAB = 256, OPTION_NO_GUARD, OPTION_SEED, OPTION_TIMEOUT };
+enum { OPTION_LAB = 256, OPTION_FORCE, OPTION_NO_GUARD, OPTION_SEED, OPTION_TIMEOUT };
 
 static const struct option long_options[] = {
+    {"force", no_argument, NULL, OPTION_FORCE},
     {"lab", no_argument, NULL, OPTION_LAB},
     {"no-guard", no_argument, NULL, OPTION_NO_GUARD},
     {"seed", required_argument, NULL, OPTION_SEED},
@@ -56,7 +57,9 @@ void options_help(FILE *out)
         "  -i IFACE             use this interface\n"
         "  -v                   a line for every segment, on stderr: '>' sent by tcplua,\n"
         "                       '<' received, '!' sent by this host's kernel, '*' new state\n"
-        "  -w FILE              save all frames: .pcap, else pcapng; '-' is standard output\n"
+        "  -w FILE              save all frames in a new file: .pcap, else pcapng; '-' is\n"
+        "                       standard output\n"
+        "      --force          let -w write over a file that is there\n"
         "      --timeout TIME   end after TIME: 500ms, 2s, 1m (status 124)\n"
         "      --seed N         make random choices (ISNs, ports) repeatable\n"
         "      --no-guard       go on where nothing keeps the kernel from resetting\n"
@@ -182,6 +185,9 @@ static bool read_option(struct options *options, int option, const char *word)
         return true;
     case OPTION_LAB:
         options->lab = true;
+        return true;
+    case OPTION_FORCE:
+        options->force = true;
         return true;
     case OPTION_NO_GUARD:
         options->no_guard = true;

@@ -22,7 +22,7 @@ struct options {
     const char *chunk; /* -e */
     const char *iface; /* -i, or "" */
     const char *write; /* -w, or NULL */
-    bool lab, verbose, no_guard, has_seed;
+    bool lab, verbose, force, no_guard, has_seed;
     uint64_t seed;
     int64_t timeout; /* nanoseconds, 0 for none */
     int argc;        /* what follows the options: the script and its arguments, or a command's */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "capture/capture.h"
 #include "crypto/crypto.h"
 #include "stack/stack.h"
 #include "stack/trace.h"
@@ -123,8 +124,10 @@ bool network_timestamp(struct network *network, const struct flow *flow, uint32_
     return true;
 }
 
+/* On a virtual clock no time passes in which a slow reader of the capture could catch up. */
 static void work(struct network *network, int64_t now)
 {
+    network->behind = network->recorder && !capture_push(network->recorder, network->clock.virtual);
     for (struct tap *tap = network->taps; tap; tap = tap->next)
         link_push(tap->link, now);
     for (struct stack *stack = network->stacks; stack; stack = stack->next)
@@ -144,9 +147,9 @@ static int64_t earlier(int64_t a, int64_t b)
 }
 
 /* When something is due that no descriptor announces. */
-static int64_t next_due(struct network *network)
+static int64_t next_due(struct network *network, int64_t now)
 {
-    int64_t when = TIME_NEVER;
+    int64_t when = network->behind ? now + 10 * NS_PER_MS : TIME_NEVER;
     for (struct stack *stack = network->stacks; stack; stack = stack->next)
         when = earlier(when, stack_deadline(stack));
     for (struct tap *tap = network->taps; tap; tap = tap->next)
@@ -241,7 +244,7 @@ enum poll_result network_poll(struct network *network, int64_t deadline, struct 
             sleep_until(network, now); /* comes by descriptors from those who wait for it */
             continue;
         }
-        int64_t when = earlier(deadline, next_due(network));
+        int64_t when = earlier(deadline, next_due(network, now));
         if (!network->clock.virtual) {
             if (when > now)
                 sleep_until(network, when);

@@ -223,8 +223,8 @@ return {
   },
   {
     title = "L: files and the terminal",
-    { "L1", "a capture takes no other file's place; a full disk ends it, not the job", open = YET },
-    { "L2", "through sudo no file of root's can be written over", open = YET },
+    { "L1", "a capture takes no other file's place; a full disk ends it, not the job" },
+    { "L2", "through sudo no file of root's can be written over" },
     { "L3", "after SIGKILL the capture is whole up to its last frame" },
     { "L4", "what is no capture file, or one that lies at its beginning" },
     { "L5", "records that lie" },
@@ -233,8 +233,11 @@ return {
     { "L8", "control sequences from anywhere reach no terminal" },
     { "L9", "nobody else can write a line of our log", open = YET },
     { "L10", "output for programs stays well formed with any bytes", open = YET },
-    { "L11", "a reader who stalls does not stop the connection", open = YET },
-    { "L12", "files are their owner's, whatever the umask", open = YET },
+    {
+      "L11", "a reader who stalls does not stop the connection",
+      but = "so with -w; what a script prints, and the lines of -v, wait as any program's do",
+    },
+    { "L12", "files are their owner's, whatever the umask" },
   },
   {
     title = "N: the guard",

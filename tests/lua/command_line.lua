@@ -435,14 +435,90 @@ lab_test("-w - has standard output to itself", function()
   t.equal(("<I4"):unpack(read(path "y.pcapng")), 0x0a0d0d0a)
   read_back "y.pcapng"
 end)
-row("-w to a folder that is missing", "$T -w " .. quote(path "none/x.pcap") .. " -e 'print(1)'",
+-- More than a pipe holds, over loopback; then the file "done".
+local TALKS = write("talks_much.lua", [[
+  local task, tcp = require "tcplua.task", require "tcplua.tcp"
+  local listener <close> = assert(tcp.listen { addr = "127.0.0.1", port = 7 })
+  task.spawn(function()
+    local conn <close> = assert(tcp.connect { dst = "127.0.0.1", port = 7 })
+    repeat assert(conn:send(("x"):rep(1 << 19))) until arg[1] ~= "endless"
+    assert(conn:close())
+  end)
+  local conn <close> = assert(listener:accept())
+  local count = 0
+  repeat
+    local piece = conn:read()
+    count = count + #(piece or "")
+  until not piece
+  assert(conn:passive_close())
+  print(count)
+  os.execute("touch " .. arg[1])
+]])
+lab_test("L11 a reader of -w - that stalls stops no connection, and misses nothing", function()
+  local finished, file = quote(path "done"), quote(path "late.pcapng")
+  expect(("{ $T --timeout 20s --lab -w - %s %s; echo $? >&2; } | { n=0; "):format(TALKS, finished)
+      .. ("until [ -e %s ] || [ $n = 500 ]; do "):format(finished)
+      .. ("sleep 0.02; n=$((n + 1)); done; [ -e %s ] && cat >%s; }"):format(finished, file),
+    { status = 0, out = false, err = "524288\n0\n", within = 15 })
+  -- Each frame once or twice: what leaves by a raw socket comes in by another.
+  local bytes = output(quote(PROGRAM) .. " dump " .. file .. " tcp | sed 's/.*length //' | "
+    .. "awk '{ s += $1 } END { print s }'")
+  t.within(tonumber(bytes), 524288, 4 * 524288, "bytes captured")
+end)
+lab_test("L11 SIGTERM does not wait for a reader that stalls", function()
+  expect("{ timeout --preserve-status -s TERM 1 $T --lab -w - " .. TALKS .. " endless; "
+      .. "echo $? >&2; } | { sleep 2; cat >/dev/null; }",
+    { status = 0, out = false, err = { "143\n", "did not read them" }, within = 6 })
+end)
+lab_test("L1 -w to a file that is there: refused, and left as it was, without --force", function()
+  local file = write("there.pcap", "mine")
+  local got = expect("$T --lab -w " .. file .. " " .. CLIENT, { status = 4, out = false,
+    err = { "there.pcap is there already", "--force" } })
+  t.equal(select(2, got.err:gsub("\n", "")), 1, "lines")
+  t.equal(read(path "there.pcap"), "mine", "the file")
+  expect("$T --lab --force -w " .. file .. " " .. CLIENT, { status = 0, err = false })
+  read_back "there.pcap"
+end)
+row("L1 -w to an empty file that is there",
+  "$T -w " .. write("empty.pcap", "") .. " -e 'print(1)'",
+  { status = 4, out = false, err = "is there already" })
+row("L1 -w over a symbolic link, with --force too",
+  ("ln -s target %s; $T --force -w %s -e 'print(1)'"):format(quote(path "forced"),
+    quote(path "forced")), { status = 4, out = false, err = "symbolic link" })
+lab_test("L1 -w to a pipe with a name", function()
+  local pipe, file = quote(path "pipe"), quote(path "piped.pcapng")
+  expect(("mkfifo %s; cat %s >%s & $T --lab -w %s %s; wait"):format(pipe, pipe, file, pipe, CLIENT),
+    { status = 0, out = false, err = false })
+  read_back "piped.pcapng"
+end)
+-- A file system of 64 KiB, which only root can make; reads what is there back.
+lab_test("L1 a disk that gets full: said once, the job goes on, the file is whole", function()
+  local script = write("fills.lua", [[
+    local folder, program = ...
+    assert(os.execute("mount -t tmpfs -o size=64k none " .. folder))
+    local command = ("%s --lab -w %s/x.pcapng %s %s/done"):format(program, folder, arg[3], arg[4])
+    local _, _, status = os.execute(command)
+    print(status, os.execute(("%s dump %s/x.pcapng >%s/dump"):format(program, folder, arg[4])))
+  ]])
+  os.execute("mkdir " .. quote(path "small"))
+  local got = run(("unshare --user --map-root-user --mount $T %s %s $T %s %s"):format(script,
+    quote(path "small"), TALKS, quote(FOLDER)))
+  if got.err:find "mount" or got.err:find "unshare" then t.skip "no file system can be made" end
+  t.equal(got.out, "524288\n1\ttrue\texit\t0\n", "what came of it")
+  t.equal(got.err, ("tcplua: cannot write %s/small/x.pcapng: No space left on device\n"):format(
+    FOLDER), "what is said")
+  t.within(tonumber(output("wc -l <" .. quote(path "dump"))), 3, 200, "frames that are whole")
+end)
+row("L1 -w to a folder that is missing", "$T -w " .. quote(path "none/x.pcap") .. " -e 'print(1)'",
   { status = 4, out = false, err = { "none/x.pcap", "No such file or directory" } })
-row("-w to a full disk", "$T -w /dev/full -e 'print(1)'",
+row("L1 -w to a full disk", "$T -w /dev/full -e 'print(1)'",
   { status = 4, out = false, err = { "/dev/full", "No space left on device" } })
-row("-w to a folder", "$T -w / -e 'print(1)'", { status = 4, out = false, err = "Is a directory" })
-row("-w over a symbolic link", "ln -s x " .. quote(path "link") .. "; $T -w " .. quote(path "link")
-  .. " -e 'print(1)'", { status = 4, out = false, err = "symbolic link" })
-row("-w where nothing can be written", "$T -w /proc/x.pcap -e 'print(1)'",
+row("L1 -w to a folder", "$T -w / -e 'print(1)'",
+  { status = 4, out = false, err = "Is a directory" })
+row("L1 -w over a symbolic link",
+  ("ln -s x %s; $T -w %s -e 'print(1)'"):format(quote(path "link"), quote(path "link")),
+  { status = 4, out = false, err = "symbolic link" })
+row("L1 -w where nothing can be written", "$T -w /proc/x.pcap -e 'print(1)'",
   { status = 4, out = false, err = "/proc/x.pcap" })
 
 t.test("J18 few descriptors, little memory", function()

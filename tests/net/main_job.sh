@@ -32,7 +32,8 @@ captured_in_order() { # FILE PORT NAME
 
 job() { # NAME WHERE SRC DST PORT
     serve "$2" "$4" "$5" 1
-    "$TCPLUA" -v -w "$folder/job.pcapng" "$client" "$3" "$4" "$5" >"$folder/out" 2>"$folder/err" ||
+    "$TCPLUA" -v --force -w "$folder/job.pcapng" \
+        "$client" "$3" "$4" "$5" >"$folder/out" 2>"$folder/err" ||
         fail "$1: status $?: $(cat "$folder/err")"
     serve_end "$1"
     [ ! -s "$folder/out" ] || fail "$1: it prints: $(cat "$folder/out")"

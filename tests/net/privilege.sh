@@ -68,6 +68,12 @@ awk '$1 == "child" { child = 1 }
 for file in made x.pcap; do
     [ "$(stat -c %u "$folder/open/$file")" = 65534 ] || fail "sudo: $file belongs to root"
 done
+echo "root's" >"$folder/open/root.pcap"
+expect "sudo and a file of root's" 4 env SUDO_UID=65534 SUDO_GID=65533 \
+    "$TCPLUA" --force -w "$folder/open/root.pcap" -e ''
+said "sudo and a file of root's" err "Permission denied"
+[ "$(cat "$folder/open/root.pcap")" = "root's" ] || fail "sudo: a file of root's was written"
+echo "ok: L2 no file of root's through sudo"
 printf 'print(1)' >"$folder/secret.lua"
 chmod 600 "$folder/secret.lua"
 expect "sudo and a script of root's" 2 env SUDO_UID=65534 SUDO_GID=65533 \

@@ -22,7 +22,7 @@ listens() { $far ss -Htln "sport = :$1" | grep -q .; }
 ours() {
     name=$1 script=$2
     shift 2
-    "$TCPLUA" -w "$folder/capture.pcapng" "$scripts/$script.lua" "$@" >"$folder/server" 2>&1 &
+    "$TCPLUA" --force -w "$folder/capture.pcapng" "$scripts/$script.lua" "$@" >"$folder/server" 2>&1 &
     server=$!
     until_true 5 grep -q ' port ' "$folder/server" || fail "$name: $(cat "$folder/server")"
 }
@@ -39,7 +39,7 @@ ours_end() {
 client() {
     name=$1 script=$2
     shift 2
-    "$TCPLUA" -w "$folder/capture.pcapng" "$scripts/$script.lua" "$@" \
+    "$TCPLUA" --force -w "$folder/capture.pcapng" "$scripts/$script.lua" "$@" \
         >"$folder/out" 2>"$folder/err" || fail "$name: $(cat "$folder/out" "$folder/err")"
     check "$name"
 }

@@ -41,7 +41,7 @@ static void knows_names(void **state)
     assert_int_equal(capture_format_of(""), CAPTURE_PCAPNG);
 }
 
-static void is_private(void **state)
+static void l12_is_private(void **state)
 {
     (void)state;
     static const mode_t masks[] = {0, 022, 077};
@@ -72,6 +72,26 @@ static void empties_an_old_file(void **state)
     assert_in_range(file_read(path, bytes, sizeof bytes), 28, 200);
 }
 
+/* Unless it is to be a new one: then no file is touched, not even an empty one. */
+static void l1_leaves_an_old_file(void **state)
+{
+    (void)state;
+    struct error err;
+    uint8_t bytes[10];
+    const char *path = folder_file("kept.pcapng");
+    FILE *old = fopen(path, "w");
+    assert_true(old && fputs("mine", old) >= 0 && fclose(old) == 0);
+    assert_null(capture_create_new(path, CAPTURE_PCAPNG, NULL, NULL, &err));
+    assert_string_equal(err.code, "EEXIST");
+    assert_int_equal(file_read(path, bytes, sizeof bytes), 4);
+    unlink(path);
+    struct capture_writer *writer = capture_create_new(path, CAPTURE_PCAPNG, NULL, NULL, &err);
+    assert_non_null(writer);
+    assert_true(capture_close(writer, NULL));
+    assert_null(capture_create_new(folder, CAPTURE_PCAPNG, NULL, NULL, &err));
+    assert_string_equal(err.code, "EISDIR");
+}
+
 static void assert_refused(const char *path, const char *code, const char *says)
 {
     struct error err;
@@ -82,7 +102,7 @@ static void assert_refused(const char *path, const char *code, const char *says)
         fail_msg("\"%s\" does not say \"%s\"", err.message, says);
 }
 
-static void refuses(void **state)
+static void l1_refuses(void **state)
 {
     (void)state;
     uint8_t bytes[10];
@@ -102,7 +122,7 @@ static void refuses(void **state)
 
 /* The disk is full in the middle of a frame: the frames before it stay readable, it is said once,
  * and the job goes on. A limit on the size of files stands for the disk. */
-static void survives_a_full_disk(void **state)
+static void l1_survives_a_full_disk(void **state)
 {
     (void)state;
     const struct rlimit small = {.rlim_cur = 2000, .rlim_max = RLIM_INFINITY};
@@ -178,6 +198,37 @@ static void writes_to_a_pipe(void **state)
     }
 }
 
+/* Nobody reads: nothing is waited for, all of it comes later, and what does not is counted. */
+static void l11_waits_for_no_reader(void **state)
+{
+    (void)state;
+    enum { FRAMES = 500, ALL = 24 + FRAMES * 2016 };
+    static uint8_t bytes[ALL + 1];
+    const char *path = folder_file("stalled");
+    struct error err = {0};
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    struct capture_writer *writer = capture_create_new(path, CAPTURE_PCAP, NULL, NULL, &err);
+    assert_non_null(writer);
+    for (int i = 0; i < FRAMES; i++)
+        assert_true(put(writer, 2000, &err));
+    assert_false(capture_push(writer, false));
+    size_t total = 0;
+    while (total < ALL) {
+        ssize_t n = read(reader, bytes + total, sizeof bytes - total);
+        assert_true(n > 0);
+        total += (size_t)n;
+        capture_push(writer, false);
+    }
+    assert_true(capture_push(writer, false));
+    for (int i = 0; i < FRAMES; i++)
+        assert_true(put(writer, 2000, &err));
+    capture_hurry(writer);
+    assert_false(capture_close(writer, &err));
+    assert_non_null(strstr(err.message, "bytes of the capture are missing"));
+    close(reader);
+}
+
 static void writes_to_a_fifo(void **state)
 {
     (void)state;
@@ -201,9 +252,10 @@ static void writes_to_a_fifo(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_names),          cmocka_unit_test(is_private),
-        cmocka_unit_test(empties_an_old_file),  cmocka_unit_test(refuses),
-        cmocka_unit_test(survives_a_full_disk), cmocka_unit_test(writes_to_a_pipe),
+        cmocka_unit_test(knows_names),         cmocka_unit_test(l12_is_private),
+        cmocka_unit_test(empties_an_old_file), cmocka_unit_test(l1_leaves_an_old_file),
+        cmocka_unit_test(l1_refuses),          cmocka_unit_test(l1_survives_a_full_disk),
+        cmocka_unit_test(writes_to_a_pipe),    cmocka_unit_test(l11_waits_for_no_reader),
         cmocka_unit_test(writes_to_a_fifo),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
