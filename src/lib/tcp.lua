@@ -19,6 +19,8 @@
 --     conn:closed()     whether this object was closed
 --     conn:urgent()     how many of the bytes to be read next lead up to the end of urgent data,
 --                       which stays in line with the rest; 0 if there is none
+--     conn:stalled()    whether three retransmissions in a row had no answer (R1 of RFC
+--                       9293 3.8.3); -v says so in a line
 --     conn:trouble()    what was last heard against the connection without ending it, or nil
 --
 -- What a connection is like is decided when it is opened or listened for, by these fields. The

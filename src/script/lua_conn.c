@@ -248,6 +248,15 @@ static int conn_closed(lua_State *L)
     return 1;
 }
 
+/* stalled() -> whether R1 is reached (RFC 9293 3.8.3) and no answer has come since */
+static int conn_stalled(lua_State *L)
+{
+    struct tcp_info info;
+    tcp_info(check_conn(L)->tcp, &info);
+    lua_pushboolean(L, info.stalled);
+    return 1;
+}
+
 /* readable() -> bytes that a read would return at once */
 static int conn_readable(lua_State *L)
 {
@@ -293,6 +302,7 @@ static int conn_info(lua_State *L)
     set_integer(L, "rcv_mss", i.rcv_mss);
     set_integer(L, "snd_wscale", i.snd_wscale);
     set_integer(L, "rcv_wscale", i.rcv_wscale);
+    set_boolean(L, "stalled", i.stalled);
     set_boolean(L, "wscale", i.wscale);
     set_boolean(L, "timestamps", i.timestamps);
     set_boolean(L, "sack", i.sack);
@@ -432,6 +442,7 @@ void open_conn(lua_State *L)
         {"closed", conn_closed},
         {"readable", conn_readable},
         {"eof", conn_eof},
+        {"stalled", conn_stalled},
         {"state", conn_state},
         {"info", conn_info},
         {NULL, NULL},

@@ -230,6 +230,9 @@ void endpoint_step(struct endpoint *endpoint, int64_t now)
         trace_state(stack->network->trace, tcp_flow(endpoint->tcp), state,
                     clock_wall(&stack->network->clock));
     }
+    if (stack->network->trace && events & TCP_EVENT_STALLED)
+        trace_stalled(stack->network->trace, tcp_flow(endpoint->tcp),
+                      clock_wall(&stack->network->clock));
     if (endpoint->listener) {
         if (state == TCPS_CLOSED && !endpoint->established) {
             listener_lost(endpoint->listener);

@@ -172,12 +172,24 @@ void trace_frame(void *self, const struct link *link, const struct frame *frame,
     packet_free(&packet);
 }
 
-void trace_state(struct trace *trace, const struct flow *flow, enum tcp_state state, int64_t time)
+static void trace_line(struct trace *trace, const struct flow *flow, const char *what, int64_t time)
 {
     char local[ADDR_TEXT], remote[ADDR_TEXT];
     double seconds = elapsed(trace, time);
     if (trace->out)
-        fprintf(trace->out, "* %.6f %s %s.%u > %s.%u\n", seconds, tcp_state_name(state),
+        fprintf(trace->out, "* %.6f %s %s.%u > %s.%u\n", seconds, what,
                 addr_format(&flow->local, local), flow->lport, addr_format(&flow->remote, remote),
                 flow->rport);
+}
+
+void trace_state(struct trace *trace, const struct flow *flow, enum tcp_state state, int64_t time)
+{
+    trace_line(trace, flow, tcp_state_name(state), time);
+}
+
+void trace_stalled(struct trace *trace, const struct flow *flow, int64_t time)
+{
+    char what[40];
+    snprintf(what, sizeof what, "no answer to %d retransmissions", TCP_R1);
+    trace_line(trace, flow, what, time);
 }

@@ -32,6 +32,9 @@ void trace_free(struct trace *trace); /* NULL is allowed */
 
 link_observer trace_frame; /* its `self` is the trace */
 
+/* R1: "* 1.400214 no answer to 3 retransmissions 192.0.2.1.40001 > 192.0.2.2.9000". */
+void trace_stalled(struct trace *trace, const struct flow *flow, int64_t time);
+
 void trace_state(struct trace *trace, const struct flow *flow, enum tcp_state state, int64_t time);
 
 /* The frames kept so far. */

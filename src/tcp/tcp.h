@@ -60,7 +60,10 @@ enum {
     TCP_EVENT_CLOSED = 8,   /* our FIN is acknowledged and theirs is in, or the connection failed */
     TCP_EVENT_STATE = 16,   /* the state is another one */
     TCP_EVENT_URGENT = 32,  /* there is urgent data, or more of it */
+    TCP_EVENT_STALLED = 64, /* R1 is reached (RFC 9293 3.8.3): TCP_R1 timeouts in a row */
 };
+
+#define TCP_R1 3 /* SHLD-10: at least three */
 
 struct congestion_ops;
 
@@ -196,6 +199,7 @@ struct tcp_info {
     uint64_t dsacks;         /* reports that something came twice */
     size_t sacked;           /* bytes that the peer holds out of order */
     size_t unsent, unacked;  /* bytes in the send buffer, by kind */
+    bool stalled;            /* R1 is reached, and no answer has come since */
     bool fin_acked;          /* our FIN has been acknowledged */
     bool fin_received;       /* their FIN has been reached */
 };

@@ -68,12 +68,20 @@ static void arm_retransmission(struct tcp *tcp, int64_t now)
         tcb_arm(tcp, TIMER_RETRANSMIT, tcb_later(now, tcp->rto.value));
 }
 
+/* One more timeout without an answer: the application hears of the R1th. */
+static void count_timeout(struct tcp *tcp)
+{
+    tcp->timeouts++;
+    if (tcp->timeouts == TCP_R1)
+        tcp->events |= TCP_EVENT_STALLED;
+}
+
 static void serve_retransmission(struct tcp *tcp, int64_t now)
 {
     tcb_disarm(tcp, TIMER_RETRANSMIT);
     if (tcb_is_open(tcp)) {
         recovery_timeout(tcp, now);
-        tcp->timeouts++;
+        count_timeout(tcp);
         rto_backoff(&tcp->rto);
         return;
     }
@@ -83,7 +91,7 @@ static void serve_retransmission(struct tcp *tcp, int64_t now)
         return;
     }
     tcp->syn_lost = true;
-    tcp->timeouts++;
+    count_timeout(tcp);
     rto_backoff(&tcp->rto);
 }
 

@@ -9,6 +9,7 @@ local net = require "tcplua.net"
 local p = require "tcplua.packet"
 local peer = require "peer"
 local t = require "harness"
+local tcp = require "tcplua.tcp"
 
 local LINE = "a line of twenty-nine bytes.\n"
 local FAMILIES = { "ip", "ip6" }
@@ -208,6 +209,31 @@ t.test("E8 a wrong TCP checksum; the unfinished one of a local sender is taken",
 end)
 
 -- MUST-7
+-- MUST-3
+t.test("E8 every bit of a segment turned over, alone: not taken, no answer, no change", function()
+  for _, family in ipairs(FAMILIES) do
+    local conn
+    local s = connected(family, function(src, dst, port)
+      conn = assert(tcp.connect { src = src, dst = dst, port = port })
+      return peer.job(conn)
+    end)
+    local bytes = good(s):bytes()
+    local header = family == "ip" and 20 or 40
+    local before = conn:info()
+    for bit = 0, 8 * (#bytes - header) - 1 do
+      local at = header + 1 + bit // 8
+      local byte = bytes:byte(at) ~ 1 << bit % 8
+      assert(s.wire:send(bytes:sub(1, at - 1) .. string.char(byte) .. bytes:sub(at + 1)))
+      s:none(1e-6)
+    end
+    t.equal(conn:readable(), 0, "bytes taken")
+    for name, value in pairs(conn:info()) do
+      t.equal(value, before[name], name)
+    end
+    finish(s)
+  end
+end)
+
 t.test("E9 every pair of option kind and length, in a parsed packet", function()
   local head = p.tcp { sport = 1, dport = 2, offset = 8 }:bytes()
   for kind = 0, 255 do

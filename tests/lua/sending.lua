@@ -2,6 +2,7 @@
 --
 -- Times are those of the engine in a simulation without delay: the handshake takes no time, so the
 -- first retransmission timeout is the smallest, 0.2 s, and every following one twice as long.
+local core = require "tcplua.core"
 local net = require "tcplua.net"
 local peer = require "peer"
 local t = require "harness"
@@ -106,6 +107,36 @@ t.test("C3 an answer that is never acknowledged is sent again with doubled waits
     end
     s:none(1000)
     t.equal(s:failed("ETIMEDOUT", "192.0.2.66:9000").kind, "network", "kind")
+  end)
+
+-- MUST-20, SHLD-9, SHLD-10, MUST-22
+t.test("C3 at R1, three retransmissions without an answer, whoever waits is woken and told",
+  function()
+    t.sim_only()
+    local told = {}
+    local s = peer.new {
+      run = function(src, dst, port)
+        local conn = core.connect { src = src, dst = dst, port = port }
+        local begin = task.now()
+        for _ = 1, 2 do
+          while not conn:stalled() do assert(task.wait(conn, math.huge, "R1")) end
+          told[#told + 1] = task.now() - begin
+          t.equal(conn:info().stalled, true, "info().stalled")
+          while conn:stalled() do assert(task.wait(conn, math.huge, "an answer")) end
+          begin = task.now()
+          conn:raw_write "x"
+        end
+        conn:abort()
+      end,
+    }
+    for _ = 1, 4 do s:expect { flags = "S" } end -- at 0, 1, 3 and 7 s
+    s:send { flags = "S.", seq = 0, ack = 1 }
+    s:expect { flags = ".", seq = 1, ack = 1 }
+    for _ = 1, 4 do s:expect { flags = "P.", seq = 1, data = "x" } end
+    s:send { flags = ".", seq = 1, ack = 2 }
+    s:succeeded()
+    t.within(told[1], 6.99, 7.01, "seconds until R1 of the SYN")
+    t.within(told[2], 20.9, 21.1, "and of data, whose timeout begins with 3 s after a lost SYN")
   end)
 
 -- MUST-20
