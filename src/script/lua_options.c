@@ -75,6 +75,7 @@ static size_t check_address(lua_State *L, int index, const char *name, enum addr
 {
     struct addr addr;
     if (lua_type(L, index) != LUA_TSTRING ||
+        strlen(lua_tostring(L, index)) != lua_rawlen(L, index) ||
         !addr_parse(&addr, lua_tostring(L, index), "address", NULL) || addr.kind != kind)
         luaL_error(L, "option '%s' takes %s address, not %s", name,
                    kind == ADDR_MAC ? "a MAC" : "an IPv4", luaL_tolstring(L, index, NULL));
@@ -220,7 +221,11 @@ static uint8_t check_kind(lua_State *L, const struct option_table *table, int in
         if (kind >= 0 && kind <= 255)
             return (uint8_t)kind;
     }
-    luaL_error(L, "there is no option '%s'", luaL_tolstring(L, index, NULL));
+    const char *names[UINT8_MAX + 1], *value = luaL_tolstring(L, index, NULL);
+    for (size_t i = 0; i < table->count; i++) /* no more of them than kinds */
+        names[i] = table->rows[i].name;
+    luaL_error(L, "there is no option '%s'; there are %s, and numbers from 0 to 255", value,
+               push_words(L, names, table->count));
     return 0;
 }
 
