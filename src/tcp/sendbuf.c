@@ -58,6 +58,18 @@ size_t sendbuf_append(struct sendbuf *b, const void *bytes, size_t length)
     return length;
 }
 
+bool sendbuf_put(struct sendbuf *b, uint32_t seq, const void *bytes, size_t length)
+{
+    size_t at = seq - b->seq, over = b->length - at < length ? b->length - at : length;
+    size_t more = length - over;
+    if (more > b->limit - b->length || (more && !sendbuf_reserve(b, more)))
+        return false;
+    if (length)
+        memcpy(b->bytes + b->head + at, bytes, length);
+    b->length += more;
+    return true;
+}
+
 void sendbuf_drop(struct sendbuf *b, size_t length)
 {
     b->seq += (uint32_t)length;

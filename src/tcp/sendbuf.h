@@ -7,6 +7,7 @@
 #ifndef TCPLUA_TCP_SENDBUF_H
 #define TCPLUA_TCP_SENDBUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ void sendbuf_free(struct sendbuf *b);
 
 /* Appends what fits of `length` bytes; returns how many. 0 with room left: memory is short. */
 size_t sendbuf_append(struct sendbuf *b, const void *bytes, size_t length);
+
+/* Makes the `length` bytes from `seq` on, which is at most the end, what `bytes` says: over those
+ * held already, and behind them. False, with nothing changed, if they do not fit. */
+bool sendbuf_put(struct sendbuf *b, uint32_t seq, const void *bytes, size_t length);
 
 /* Drops `length` bytes in front, which must be there. */
 void sendbuf_drop(struct sendbuf *b, size_t length);

@@ -51,6 +51,7 @@ struct tcp {
     struct tcp_config config; /* the defaults filled in */
     enum tcp_state state;
     enum tcp_reason reason;
+    enum tcp_mode mode;
     unsigned events;
     bool dirty;                    /* tcp_output() may have something */
     bool softly;                   /* an ICMP error came that was not fatal by itself */

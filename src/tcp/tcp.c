@@ -223,6 +223,8 @@ uint32_t tcb_window_step(const struct tcp *tcp)
 
 int64_t tcb_give_up(const struct tcp *tcp)
 {
+    if (tcp->mode == TCP_MANUAL)
+        return TIME_NEVER;
     if (tcp->state == TCPS_SYN_SENT || tcp->state == TCPS_SYN_RECEIVED)
         return tcb_later(tcp->opened, tcp->config.syn_timeout);
     /* The persist timer with an open window only overrides SWS avoidance: nobody owes anything. */

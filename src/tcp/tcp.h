@@ -172,6 +172,28 @@ uint32_t tcp_urgent(const struct tcp *tcp);
  * timestamps, lie beyond all of this one's (RFC 9293 MAY-2, RFC 6191). */
 bool tcp_may_renew(const struct tcp *tcp, const struct segment *syn);
 
+/* --- the dial: who sends -------------------------------------------------------------------------
+ */
+
+enum tcp_mode {
+    TCP_AUTO,   /* the engine */
+    TCP_ASSIST, /* the engine opens, acknowledges and answers; a script sends data and FIN */
+    TCP_MANUAL, /* a script sends everything; the engine keeps the numbers */
+};
+
+/* At any moment, from tcp_connect() and tcp_accept() on. In TCP_AUTO again, what a script has sent
+ * is looked after like anything else; and the peer hears what it may have been told wrongly. */
+void tcp_set_mode(struct tcp *tcp, enum tcp_mode mode, int64_t now);
+enum tcp_mode tcp_mode(const struct tcp *tcp);
+
+/* The segment with these flags that would fit the connection now: numbers, window, options. */
+void tcp_draft(const struct tcp *tcp, uint16_t flags, struct segment *segment, int64_t now);
+
+/* A script has sent `segment`. If it begins at SND.NXT, SND.NXT advances by it and its data is
+ * kept, to be sent again in TCP_AUTO; a RST there ends the connection. Any other is as if it was
+ * never sent, but for what it acknowledges. */
+void tcp_sent(struct tcp *tcp, const struct segment *segment, int64_t now);
+
 /* The events since the last call; clears them. */
 unsigned tcp_events(struct tcp *tcp);
 

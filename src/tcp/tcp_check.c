@@ -62,6 +62,7 @@ static const char *check_timers(const struct tcp *tcp)
         return NULL;
     bool waiting =
         tcp->snd_una != tcp->snd_nxt || (tcb_is_open(tcp) && tcp->snd_una != tcb_send_end(tcp));
+    waiting = waiting && tcp->mode == TCP_AUTO; /* else the script ends it */
     HOLDS(!waiting || tcb_is_armed(tcp, TIMER_RETRANSMIT) || tcb_is_armed(tcp, TIMER_PERSIST));
     HOLDS(!tcp->ack_now && tcp->dup_acks == 0 && !tcp->rst.pending);
     HOLDS(tcp->ack_debt == 0 || tcb_is_armed(tcp, TIMER_ACK));

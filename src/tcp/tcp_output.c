@@ -2,6 +2,7 @@
  *
  * Every call serves the timers that have expired and then makes at most one segment, the most
  * urgent one: a RST, the SYN, duplicate ACKs, data and FIN, a bare ACK. */
+#include "tcp/hand.h"
 #include "tcp/tcb.h"
 
 #define SWS_OVERRIDE (200 * NS_PER_MS) /* RFC 9293 3.8.6.2.1: 0.1 to 1 s */
@@ -367,14 +368,16 @@ static bool output_ack(struct tcp *tcp, struct segment *out, int64_t now)
 
 bool tcp_output(struct tcp *tcp, struct segment *out, int64_t now)
 {
+    if (tcp->mode != TCP_AUTO)
+        hand_hold_back(tcp);
     serve_timers(tcp, now);
-    if (output_rst(tcp, out, now) || output_syn(tcp, out, now))
+    if (output_rst(tcp, out, now) || (tcp->mode != TCP_MANUAL && output_syn(tcp, out, now)))
         return true;
     if (tcp->dup_acks) {
         tcp->dup_acks--;
         return output_ack(tcp, out, now);
     }
-    if (output_data(tcp, out, now))
+    if (tcp->mode == TCP_AUTO && output_data(tcp, out, now))
         return true;
     if (tcp->ack_now)
         return output_ack(tcp, out, now);
