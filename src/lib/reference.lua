@@ -15,7 +15,9 @@ local reference = {}
 
 -- What a script may require, in the order of the page.
 local MODULES <const> = {
-  "tcplua.tcp", "tcplua.net", "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
+  "tcplua.tcp", "tcplua.tcp.puppet", "tcplua.tcp.segment", "tcplua.expect",
+  "tcplua.expect.template", "tcplua.expect.notation", "tcplua.net",
+  "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
   "tcplua.packet", "tcplua.packet.answer", "tcplua.packet.records",
   "tcplua.capture", "tcplua.task", "tcplua.reader", "tcplua.input", "tcplua.process",
   "tcplua.verdict", "tcplua.hash", "tcplua.reference",

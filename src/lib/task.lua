@@ -23,6 +23,7 @@ local current           -- the task that runs, nil in the main chunk
 local waiting = {}      -- set of the tasks that wait
 local soonest = math.huge -- none of them has a deadline before this
 local waiters = {}      -- object -> set of those (main among them) that wait for its news
+local servers = setmetatable({}, { __mode = "k" }) -- object -> what is called at its news
 local ready = {}        -- tasks to be resumed, in order
 local failed            -- a task that failed before anybody joined it
 
@@ -71,6 +72,8 @@ local function wake(me, stirred)
 end
 
 local function stir(source)
+  local server = servers[source]
+  if server then server() end
   local set = waiters[source]
   if not set then return end
   for me in pairs(set) do wake(me, true) end
@@ -231,6 +234,12 @@ end
 --- Tells those that wait for `source` that there is news: for an object of a class made in Lua.
 function task.notify(source)
   stir(source)
+end
+
+--- Has `f` called at each news of `source`, before those that wait for it are woken; nil ends that.
+-- `f` must not wait: it may spawn a task that does.
+function task.serve(source, f)
+  servers[source] = f
 end
 
 --- Lets `seconds` pass.

@@ -46,6 +46,10 @@
 --     md5                   a key: every segment is signed, and what is not is dropped (2385);
 --                           timestamps are off then unless asked for. info() has auth = "md5" and
 --                           auth_unsigned, auth_bad: how many were dropped for their signature
+--     mode = "auto"         or "assist", "manual": who sends (tcplua.tcp.puppet); in manual,
+--                           connect returns at once, and accept when the SYN is in
+--     watched = false       keep every segment for conn:segments(); true where mode is not auto
+--     on_send, on_receive   hooks, there before the SYN is sent; of connect alone
 --
 -- and without a field: an initial window of ten segments (6928), limited transmit (3042), 180 s for
 -- the SYN (9293 MUST-23), ten challenge ACKs a second (5961).
@@ -66,6 +70,22 @@ local LINE_OPTIONS <const> = { max = true, timeout = true }
 local CHUNK = 65536
 
 local conn = core.conn_class.__index
+
+-- The names stand here; the rest is loaded by the first script that takes a connection in hand.
+local function strings() return require "tcplua.tcp.puppet" end
+for _, name in ipairs { "mode", "on_send", "on_receive", "inject", "segments" } do
+  conn[name] = function(...)
+    strings()
+    return conn[name](...)
+  end
+end
+
+-- What a script has bent is let go of first.
+local function free(self)
+  local loaded = package.loaded["tcplua.tcp.puppet"]
+  if loaded then loaded.let_go(self) end
+  self:raw_free()
+end
 local listener = core.listener_class.__index
 
 local function failure(op, code, kind, message)
@@ -101,17 +121,33 @@ local function await(self, done, deadline, op, what)
   return true
 end
 
+-- The hooks are there before the SYN is.
+local function begin(options)
+  local on_send, on_receive = options.on_send, options.on_receive
+  if not on_send and not on_receive then return core.connect(options) end
+  local bare = {}
+  for name, value in pairs(options) do bare[name] = value end
+  bare.on_send, bare.on_receive, bare.mode = nil, nil, "manual"
+  local self, err = core.connect(bare)
+  if not self then return nil, err end
+  self:on_send(on_send)
+  self:on_receive(on_receive)
+  self:raw_mode(options.mode or "auto")
+  return self
+end
+
 --- Opens a connection. Fields: dst, port; src (default: what the routing table says), sport
 -- (default: a free one), timeout (60 s), and what the connection is like: see the table at the top.
 -- Numbers may be given as strings, as a command line does.
 function tcp.connect(options)
   options = check.options(options)
   local limit = check.seconds("timeout", options.timeout, CONNECT_TIMEOUT)
-  local self, err = core.connect(options)
+  local self, err = begin(options)
   if not self then
     err.op = "connect"
     return nil, err
   end
+  if self:raw_mode() == "manual" then return self end -- the script opens it
   local function opened()
     local state = self:state()
     return state ~= "SYN-SENT" and state ~= "SYN-RECEIVED" and state ~= "CLOSED"
@@ -123,7 +159,7 @@ function tcp.connect(options)
     if self:raw_error() == nil and err.code == "ETIMEDOUT" then
       err.message = ("no answer from %s within %g s"):format(peer(self), limit)
     end
-    self:raw_free()
+    free(self)
     return nil, err
   end
   return self
@@ -226,6 +262,7 @@ local function send(self, data, timeout, urgent)
   if type(data) ~= "string" then
     error(("data: a string expected, got %s"):format(type(data)), 3)
   end
+  if self:raw_mode() ~= "auto" then return strings().send(self, data) end
   local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
   local at = 1
   local function more()
@@ -253,6 +290,7 @@ end
 
 --- Ends this side's stream with a FIN; the other goes on.
 function conn:shutdown()
+  if self:raw_mode() ~= "auto" then return self:inject { flags = "F." } and true end
   self:raw_shutdown()
   return true
 end
@@ -280,7 +318,7 @@ function conn:passive_close(timeout)
   end
   local ok, err = await(self, ended, deadline, "close", "%s to close")
   if ok then
-    self:raw_shutdown()
+    self:shutdown()
     ok, err = await(self, fine, deadline, "close", "%s to acknowledge the FIN")
   end
   return finish(self, ok, err)
@@ -291,6 +329,9 @@ end
 function conn:close(timeout)
   if self:closed() then return true end
   local ok, err = true, nil
+  local mode = self:raw_mode()
+  if mode == "assist" then self:raw_mode "auto" end
+  if mode == "manual" then return self:abort() end
   if not self:raw_error() and not over(self) then
     local deadline = core.now() + check.seconds("timeout", timeout, CLOSE_TIMEOUT)
     local function ended()
@@ -303,7 +344,7 @@ function conn:close(timeout)
     if self:readable() == 0 then self:raw_shutdown() end
     ok, err = finish(self, await(self, ended, deadline, "close", "%s to close"))
   end
-  self:raw_free()
+  free(self)
   return ok, err
 end
 
@@ -311,7 +352,7 @@ end
 function conn:abort()
   if not self:closed() then
     self:raw_abort()
-    self:raw_free()
+    free(self)
   end
   return true
 end

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "script/lua_auth.h"
+#include "script/lua_conn.h"
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/stack.h"
@@ -22,7 +23,7 @@ struct listening {
     struct listener *listener; /* NULL: closed */
 };
 
-static struct endpoint *check_conn(lua_State *L)
+struct endpoint *check_conn(lua_State *L)
 {
     struct conn *conn = luaL_checkudata(L, 1, CONN);
     if (!conn->endpoint)
@@ -42,11 +43,21 @@ static struct conn *push_closed(lua_State *L)
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
-        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "md5"
+        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "md5", "mode", "watched"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
 #define DELAYED_ACK 0.04 /* seconds */
+
+enum tcp_mode check_mode(lua_State *L, const char *name)
+{
+    static const char *const names[] = {"auto", "assist", "manual"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(name, names[i]) == 0)
+            return (enum tcp_mode)i;
+    raise_mistake(L, "mode is \"auto\", \"assist\" or \"manual\", not \"%s\"", name);
+    return TCP_AUTO;
+}
 
 /* keepalive = true leaves the time to RFC 9293: two hours (MUST-28). */
 static int64_t read_keepalive(lua_State *L, int index)
@@ -79,6 +90,8 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
     bool newreno = strcmp(congestion, congestion_newreno.name) == 0;
     if (!newreno && strcmp(congestion, congestion_cubic.name) != 0)
         raise_mistake(L, "option 'congestion' is \"cubic\" or \"newreno\", not \"%s\"", congestion);
+    options->mode = check_mode(L, field_string(L, index, "mode", "auto"));
+    options->watched = field_boolean(L, index, "watched", options->mode != TCP_AUTO);
     enum tcp_ecn ecn = field_boolean(L, index, "ecn", false) ? TCP_ECN_ASK : TCP_ECN_ANSWER;
     *tcp = (struct tcp_config){
         .ecn = ecn,
@@ -437,6 +450,15 @@ void open_conn(lua_State *L)
         {"raw_abort", conn_raw_abort},
         {"raw_free", conn_raw_free},
         {"raw_error", conn_raw_error},
+        {"raw_mode", conn_raw_mode},
+        {"raw_hook", conn_raw_hook},
+        {"raw_watch", conn_raw_watch},
+        {"raw_held", conn_raw_held},
+        {"raw_seen", conn_raw_seen},
+        {"raw_draft", conn_raw_draft},
+        {"raw_transmit", conn_raw_transmit},
+        {"raw_inject", conn_raw_inject},
+        {"raw_receive", conn_raw_receive},
         {"trouble", conn_trouble},
         {"urgent", conn_urgent},
         {"closed", conn_closed},

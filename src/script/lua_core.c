@@ -27,6 +27,17 @@ static int core_wall(lua_State *L)
     return 1;
 }
 
+/* lateness([begin]) -> seconds by which this program itself was late, at worst, since it was last
+ * told to begin */
+static int core_lateness(lua_State *L)
+{
+    struct network *network = the_network(L);
+    lua_pushnumber(L, to_seconds(network->lateness));
+    if (lua_toboolean(L, 1))
+        network->lateness = 0;
+    return 1;
+}
+
 static int interrupted(lua_State *L)
 {
     struct error err;
@@ -206,14 +217,23 @@ static int core_source(lua_State *L)
 int luaopen_tcplua_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"now", core_now},           {"wall", core_wall},
-        {"poll", core_poll},         {"work", core_work},
-        {"simulate", core_simulate}, {"reset", core_reset},
-        {"seed", core_seed},         {"error", core_error},
-        {"is_error", core_is_error}, {"escape", core_escape},
-        {"address", core_address},   {"frames", core_frames},
-        {"verdicts", core_verdicts}, {"terminal", core_terminal},
-        {"source", core_source},     {NULL, NULL},
+        {"lateness", core_lateness},
+        {"now", core_now},
+        {"wall", core_wall},
+        {"poll", core_poll},
+        {"work", core_work},
+        {"simulate", core_simulate},
+        {"reset", core_reset},
+        {"seed", core_seed},
+        {"error", core_error},
+        {"is_error", core_is_error},
+        {"escape", core_escape},
+        {"address", core_address},
+        {"frames", core_frames},
+        {"verdicts", core_verdicts},
+        {"terminal", core_terminal},
+        {"source", core_source},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     open_conn(L);

@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "stack/demux.h"
+#include "stack/puppet.h"
 #include "stack/stack.h"
 #include "stack/trace.h"
 
@@ -57,6 +58,8 @@ static void remove_from_stack(struct endpoint *endpoint)
         *at = endpoint->next_dirty;
         endpoint->dirty = false;
     }
+    if (endpoint->puppet)
+        puppet_detach(endpoint->puppet);
     guard_close(endpoint->guard);
     endpoint->guard = NULL;
     endpoint->stack = NULL;
@@ -67,6 +70,7 @@ static void dispose(struct endpoint *endpoint)
 {
     if (endpoint->stack)
         remove_from_stack(endpoint);
+    puppet_free(endpoint->puppet);
     tcp_free(endpoint->tcp);
     auth_free(endpoint->auth);
     free(endpoint);
@@ -193,6 +197,18 @@ static bool shrink(struct endpoint *endpoint, uint32_t seq, size_t length, int64
     return after.snd_mss < before.snd_mss;
 }
 
+/* Sends the datagram of `length` bytes in the stack's frame, if no script wants it first. */
+static bool send_one(struct endpoint *endpoint, size_t length, int64_t now, struct error *err)
+{
+    struct stack *stack = endpoint->stack;
+    struct puppet *puppet = endpoint->puppet;
+    if (puppet && puppet_holds(puppet, stack->frame + 14, length))
+        return true;
+    if (puppet)
+        puppet_sent(puppet, stack->frame + 14, length);
+    return stack_transmit(stack, &endpoint->hop, length, now, err);
+}
+
 static void send_all(struct endpoint *endpoint, int64_t now)
 {
     struct stack *stack = endpoint->stack;
@@ -205,7 +221,7 @@ static void send_all(struct endpoint *endpoint, int64_t now)
             auth_write(endpoint->auth, &segment, stack->frame + 14, sizeof stack->frame - 14);
         if (length == 0 || unsent)
             continue; /* one reason is enough, not one for each segment */
-        if (!stack_transmit(stack, &endpoint->hop, length, now, &err)) {
+        if (!send_one(endpoint, length, now, &err)) {
             unsent = length;
             seq = segment.seq;
         }
@@ -335,6 +351,16 @@ static int64_t resets_before(struct stack *stack, int64_t now)
     return stack->resets;
 }
 
+/* A connection that a script watches or drives, from its first segment on. Without memory for the
+ * strings it is one like any other, and says so when somebody pulls them. */
+static void give_strings(struct endpoint *endpoint, const struct endpoint_options *options)
+{
+    struct puppet *puppet = options->watched ? puppet_of(endpoint) : NULL;
+    if (puppet)
+        puppet->watched = true;
+    tcp_set_mode(endpoint->tcp, options->mode, clock_now(&endpoint->stack->network->clock));
+}
+
 struct endpoint *endpoint_connect(struct network *network, const struct endpoint_options *options,
                                   struct error *err)
 {
@@ -368,6 +394,7 @@ struct endpoint *endpoint_connect(struct network *network, const struct endpoint
     if (stack->host_address && !route.local)
         endpoint->resets = resets_before(stack, clock_now(&network->clock));
     tcp_connect(endpoint->tcp, clock_now(&network->clock));
+    give_strings(endpoint, options);
     endpoint_serve(endpoint);
     return endpoint;
 }
@@ -388,6 +415,10 @@ struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,
     endpoint->listener = listener;
     endpoint->guard = guard_share(listener->guard); /* a connection outlives its listener */
     tcp_accept(endpoint->tcp, syn, now);
+    give_strings(endpoint, &listener->options);
+    const struct arrival *a = &stack->arrival;
+    if (endpoint->puppet && a->bytes)
+        puppet_input(stack, &flow, a->bytes, a->length, a->time);
     endpoint_dirty(endpoint);
     return endpoint;
 }
@@ -397,6 +428,8 @@ void endpoint_free(struct endpoint *endpoint)
     if (endpoint->stack) {
         struct stack *stack = endpoint->stack;
         enum tcp_state state = tcp_state(endpoint->tcp);
+        if (endpoint->puppet)
+            puppet_let_go(endpoint->puppet);
         source_forget(stack->network, &endpoint->source);
         if (state == TCPS_TIME_WAIT) {
             endpoint->orphan = true;
@@ -415,6 +448,8 @@ void endpoint_detach(struct endpoint *endpoint)
     struct stack *stack = endpoint->stack;
     int64_t now = clock_now(&stack->network->clock);
     enum tcp_state state = tcp_state(endpoint->tcp);
+    if (endpoint->puppet)
+        puppet_let_go(endpoint->puppet);
     if (state != TCPS_CLOSED && state != TCPS_TIME_WAIT)
         tcp_abort(endpoint->tcp, now);
     send_all(endpoint, now);

@@ -64,23 +64,6 @@ struct listener *listener_find(const struct stack *stack, uint16_t port)
     return listener;
 }
 
-bool listener_input(struct listener *listener, const struct segment *segment, int64_t now)
-{
-    /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens, the rest is dropped.
-     */
-    if (segment->flags & TCP_RST)
-        return true;
-    if (segment->flags & TCP_ACK)
-        return false;
-    if (!(segment->flags & TCP_SYN))
-        return true;
-    uint32_t most = listener->backlog > LISTENER_OPENING ? listener->backlog : LISTENER_OPENING;
-    if (listener->ready < listener->backlog && listener->opening < most &&
-        endpoint_accept(listener->stack, listener, segment, now))
-        listener->opening++;
-    return true; /* where there is no room the SYN is dropped: the peer tries again */
-}
-
 /* It can be accepted, in the order in which the handshakes ended. */
 static void opened(struct listener *listener, struct endpoint *endpoint)
 {
@@ -94,6 +77,32 @@ static void opened(struct listener *listener, struct endpoint *endpoint)
         listener->first = endpoint;
     listener->last = endpoint;
     source_ready(listener->stack->network, &listener->source);
+}
+
+static void begin(struct listener *listener, const struct segment *syn, int64_t now)
+{
+    struct endpoint *endpoint = endpoint_accept(listener->stack, listener, syn, now);
+    if (!endpoint)
+        return;
+    listener->opening++;
+    if (listener->options.mode == TCP_MANUAL) /* nobody but the script will answer the SYN */
+        opened(listener, endpoint);
+}
+
+bool listener_input(struct listener *listener, const struct segment *segment, int64_t now)
+{
+    /* RFC 9293 3.10.7.2: a reset is ignored, an ACK is refused, a SYN opens, the rest is dropped.
+     */
+    if (segment->flags & TCP_RST)
+        return true;
+    if (segment->flags & TCP_ACK)
+        return false;
+    if (!(segment->flags & TCP_SYN))
+        return true;
+    uint32_t most = listener->backlog > LISTENER_OPENING ? listener->backlog : LISTENER_OPENING;
+    if (listener->ready < listener->backlog && listener->opening < most)
+        begin(listener, segment, now);
+    return true; /* where there is no room the SYN is dropped: the peer tries again */
 }
 
 /* As in Linux: where the backlog is full, the segment that would open one more is as if lost. The

@@ -226,6 +226,12 @@ static void sleep_until(struct network *network, int64_t when)
         free(fds);
 }
 
+void network_late(struct network *network, int64_t due, int64_t now)
+{
+    if (now - due > network->lateness)
+        network->lateness = now - due;
+}
+
 enum poll_result network_poll(struct network *network, int64_t deadline, struct source **source)
 {
     bool looked = network->clock.virtual;
@@ -246,6 +252,7 @@ enum poll_result network_poll(struct network *network, int64_t deadline, struct 
         }
         int64_t when = earlier(deadline, next_due(network, now));
         if (!network->clock.virtual) {
+            network_late(network, when, now);
             if (when > now)
                 sleep_until(network, when);
         } else if (when == TIME_NEVER) {

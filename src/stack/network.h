@@ -60,6 +60,7 @@ struct network {
     bool ready_secret;
     uint8_t secret[32]; /* of the initial sequence numbers */
     uint64_t random;    /* state of the generator that a seed gives */
+    int64_t lateness;   /* by how much a timer or an arrived segment was served late, at worst */
 };
 
 enum poll_result {
@@ -81,6 +82,9 @@ enum poll_result network_poll(struct network *network, int64_t deadline, struct 
 
 /* Does what is due without waiting: so that a script that only computes still keeps its timers. */
 void network_work(struct network *network);
+
+/* Something that was due at `due` is done at `now`: whoever judges times wants to know. */
+void network_late(struct network *network, int64_t due, int64_t now);
 
 /* Queues a source to be handed out by a poll; a queued one stays where it is. */
 void source_ready(struct network *network, struct source *source);

@@ -8,6 +8,7 @@
 #include "host/lab.h"
 #include "stack/demux.h"
 #include "stack/icmp.h"
+#include "stack/puppet.h"
 
 #define ETHER_HEADER      14
 #define RECEIVE_BUDGET    512 /* frames taken in before timers and sending get their turn */
@@ -473,47 +474,56 @@ static void refuse(struct stack *stack, const struct segment *segment, struct au
 /* --- in -----------------------------------------------------------------------------------------
  */
 
-/* Where a datagram is going, as far as a wire must know it: judged by nobody, so only what is
- * needed to find the port is looked at. */
-static bool peek_port(const uint8_t *ip, size_t length, struct addr *dst, uint16_t *port)
+/* Whose a datagram is, as far as a wire or a puppet must know it: judged by nobody, so only what is
+ * needed to find the ports is looked at. An ICMP error belongs to the flow that it quotes. */
+static bool peek_flow(const struct stack *stack, const uint8_t *ip, size_t length,
+                      struct flow *flow)
 {
+    struct icmp_error icmp;
     size_t header;
     if (length >= 20 && ip[0] >> 4 == 4 && ip[9] == 6) {
         header = (size_t)(ip[0] & 15) * 4;
-        *dst = addr_from(ADDR_IP4, ip + 16);
+        flow->remote = addr_from(ADDR_IP4, ip + 12);
+        flow->local = addr_from(ADDR_IP4, ip + 16);
     } else if (length >= 40 && ip[0] >> 4 == 6 && ip[6] == 6) {
         header = 40;
-        *dst = addr_from(ADDR_IP6, ip + 24);
+        flow->remote = addr_from(ADDR_IP6, ip + 8);
+        flow->local = addr_from(ADDR_IP6, ip + 24);
+    } else if (icmp_read(&icmp, ip, length)) {
+        *flow = icmp.flow;
+        return true;
     } else {
         return false;
     }
     if (length < header + 4)
         return false;
-    *port = get16(ip + header + 2);
+    flow->remote.scope = stack->local.scope;
+    flow->rport = get16(ip + header);
+    flow->lport = get16(ip + header + 2);
     return true;
 }
 
-static bool to_wire(struct stack *stack, const uint8_t *ip, size_t length, int64_t time)
+static bool to_wire(struct stack *stack, const struct flow *flow, const uint8_t *ip, size_t length,
+                    int64_t time)
 {
-    struct addr dst;
-    uint16_t port;
-    struct icmp_error icmp;
-    if (!stack->wires)
-        return false;
-    if (!peek_port(ip, length, &dst, &port)) {
-        if (!icmp_read(&icmp, ip, length))
-            return false;
-        dst = icmp.flow.local;
-        port = icmp.flow.lport;
-    }
-    if (!addr_equal(&dst, &stack->local))
+    if (!addr_equal(&flow->local, &stack->local))
         return false;
     for (struct wire *wire = stack->wires; wire; wire = wire->next)
-        if (wire->port == port) {
+        if (wire->port == flow->lport) {
             wire_deliver(wire, ip, length, time);
             return true;
         }
     return false;
+}
+
+/* Whether a script takes it, before anybody has judged it. */
+static bool to_script(struct stack *stack, const uint8_t *ip, size_t length, int64_t time)
+{
+    struct flow flow;
+    if ((!stack->wires && !stack->puppets) || !peek_flow(stack, ip, length, &flow))
+        return false;
+    return to_wire(stack, &flow, ip, length, time) ||
+           (!stack->exact && puppet_input(stack, &flow, ip, length, time));
 }
 
 static void icmp_input(struct stack *stack, const uint8_t *ip, size_t length, int64_t now)
@@ -561,13 +571,8 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
         refuse(stack, segment, auth, now);
 }
 
-static void datagram_input(struct stack *stack, const uint8_t *ip, size_t length, int64_t time,
-                           int64_t now)
+void stack_take(struct stack *stack, const uint8_t *ip, size_t length, int64_t now)
 {
-    if (to_wire(stack, ip, length, time))
-        return;
-    if (stack->exact)
-        return;
     struct segment segment;
     enum segment_verdict verdict = segment_read(&segment, ip, length, false);
     stack->verdicts[verdict]++;
@@ -575,6 +580,16 @@ static void datagram_input(struct stack *stack, const uint8_t *ip, size_t length
         segment_input(stack, &segment, now);
     else if (verdict == SEGMENT_NOT_TCP)
         icmp_input(stack, ip, length, now);
+}
+
+static void datagram_input(struct stack *stack, const uint8_t *ip, size_t length, int64_t time,
+                           int64_t now)
+{
+    if (to_script(stack, ip, length, time) || stack->exact)
+        return;
+    stack->arrival = (struct arrival){ip, length, time};
+    stack_take(stack, ip, length, now);
+    stack->arrival = (struct arrival){.bytes = NULL};
 }
 
 /* A reset of one of our flows that this host's kernel sent: the guard did not hold. */

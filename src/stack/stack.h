@@ -56,6 +56,12 @@ struct stack {
     struct endpoint *dirty;                  /* endpoints with something to do now */
     struct listener *listeners;
     struct wire *wires;
+    struct puppet *puppets;
+    struct arrival { /* the datagram that is being taken in */
+        const uint8_t *bytes;
+        size_t length;
+        int64_t time;
+    } arrival;
     int64_t deadline;      /* no endpoint has a timer before this */
     int64_t refuse_window; /* resets to segments of no connection: at most 100 a second */
     uint32_t refused;
@@ -105,6 +111,9 @@ void stack_free(struct stack *stack);
 /* Takes in what has arrived, at most some hundred frames. */
 void stack_receive(struct stack *stack, int64_t now);
 
+/* Takes in one datagram as if it had just come. */
+void stack_take(struct stack *stack, const uint8_t *ip, size_t length, int64_t now);
+
 /* Serves the connections that have something to do or whose timers have run out. */
 void stack_serve(struct stack *stack, int64_t now);
 
@@ -141,6 +150,7 @@ struct endpoint {
     struct guard *guard;
     struct listener *listener; /* that made it and has not handed it out yet */
     struct endpoint *next_accept;
+    struct puppet *puppet; /* strings on it, or NULL (puppet.h) */
     struct addr hop;
     bool dirty;
     bool established; /* once: it has a place in its listener's backlog */
@@ -156,6 +166,8 @@ struct endpoint {
 struct endpoint_options {
     struct addr src, dst;
     uint16_t sport, dport; /* sport 0: any */
+    enum tcp_mode mode;    /* who sends from the SYN on */
+    bool watched;          /* it has a puppet, which sees every datagram */
     struct tcp_config tcp; /* what the script chose; flow, iss and ts_offset are filled in, and an
                               mss that is 0 or too large for the path is its MTU's; so is the
                               room for signatures */

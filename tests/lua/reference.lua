@@ -7,7 +7,7 @@ local reference = require "tcplua.reference"
 
 local page = reference.page()
 
-local MODULES <const> = { "tcp", "net", "packet", "capture", "task", "process",
+local MODULES <const> = { "tcp", "expect", "net", "packet", "capture", "task", "process",
   "verdict", "hash", "reference" }
 local PLAIN <const> = { task = { __index = true } } -- modules that are metatables, too
 

@@ -1,0 +1,436 @@
+--- tcplua.expect: what should come, said beforehand, and judged when it comes.
+--
+--     local expect = require "tcplua.expect"
+--     local conn = assert(tcp.connect { dst = dst, port = 7, mode = "assist" })
+--     conn:inject { data = "ping\n" }
+--     conn:expect { flags = "P.", data = "ping\n", within = 0.2 }
+--     conn:inject { win = 0 }
+--     conn:none({ len = "> 0" }, 1)
+--     conn:expect "F. 6:6(0) ack 6"
+--
+-- A connection that is expected of keeps every segment that has come. An expectation consumes one,
+-- and leaves the others to those that follow; what is left over at the end of a test is reported.
+-- What a segment should be like is a table of fields (tcplua.expect.template), whose values may be
+-- any, absent, range(low, high), one_of { … }, pattern(p), sha256(hex), only { … }, in_order { … }
+-- of this module; or a line (tcplua.expect.notation). A template, or the table behind it, also has
+--
+--     timeout = 2      seconds to wait for it
+--     within, after    it comes at most, at least so many seconds after the last event: what was
+--                      last expected and came, or was last injected; by the capture's times
+--     at, tolerance    it comes so many seconds after that, give or take (5 %, at least 0.01)
+--     since = s        the event is this segment
+--     soft = true      a failure is recorded, and the script goes on; the result is nil
+--     absolute = true  seq and ack are the header's own
+--
+-- A failure is raised (tcplua.verdict): it says what differs, which segment came nearest, and what
+-- was on the wire. If a check of time fails by no more than this program was itself late, it is
+-- inconclusive.
+local check = require "tcplua.check"
+local core = require "tcplua.core"
+local explain = require "tcplua.expect.explain"
+local puppet = require "tcplua.tcp.puppet"
+local segment = require "tcplua.tcp.segment"
+local task = require "tcplua.task"
+local template = require "tcplua.expect.template"
+local verdict = require "tcplua.verdict"
+
+local conn = core.conn_class.__index
+
+local TIMEOUT = 2 -- seconds
+local LATE = 1    -- seconds that are waited behind the last moment, to see what comes too late
+
+-- The values of templates, of whose module the manual says what they mean.
+local expect = {
+  any = template.any,
+  absent = template.absent,
+  range = template.range,
+  one_of = template.one_of,
+  pattern = template.pattern,
+  sha256 = template.sha256,
+  only = template.only,
+  in_order = template.in_order,
+}
+
+--- Makes a template once, for many expectations.
+function expect.template(what) return template.of(what) end
+
+-- --- what has come -----------------------------------------------------------------------------
+
+local function place()
+  local file, line = verdict.place()
+  return ("%s:%d"):format(file or "?", line or 0), file, line
+end
+
+-- Kinds of segments that a test may not care about.
+local KINDS = {
+  pure_ack = function(s) return s.flags == "." and s.len == 0 end,
+  retransmission = function(s) return s.retransmission end,
+  dup_syn_ack = function(s) return s.flags == "S." and s.retransmission end,
+  icmp = function(s) return s.tcp == nil end,
+}
+
+local function is_ignored(strings, s)
+  for _, ignored in ipairs(strings.ignored or {}) do
+    if ignored(s) then
+      rawset(s, "consumed", "ignored")
+      return true
+    end
+  end
+  return false
+end
+
+-- The segments that have come and that nothing has consumed, in order.
+local function waiting(strings)
+  local list = strings.conn:segments()
+  local found = {}
+  for i = strings.first or 1, #list do
+    local s = list[i]
+    if s.direction == "in" and not s.consumed and not is_ignored(strings, s) then
+      found[#found + 1] = s
+    end
+  end
+  -- What was consumed at the front is not gone through again.
+  local first = strings.first or 1
+  while list[first] and (list[first].direction == "out" or list[first].consumed) do
+    first = first + 1
+  end
+  strings.first = first
+  return found
+end
+
+-- What came before the first expectation, and that the engine has answered: the handshake it made.
+local function begin(self)
+  local strings = puppet.of(self)
+  if strings.expecting then return strings end
+  local watched = #(self:segments()) > 0
+  strings.expecting = true
+  verdict.at_end(function() return expect.leftovers(self) end)
+  core.lateness(true)
+  if watched and self:mode() ~= "manual" then
+    for _, s in ipairs(waiting(strings)) do
+      if s.flags and s.flags:find "S" then rawset(s, "consumed", "the handshake") end
+    end
+  end
+  return strings
+end
+
+-- The last event, from which times are measured; before there is one, the last segment.
+local function mark(strings)
+  local list = strings.conn:segments()
+  return strings.event or list[#list] and list[#list].time or core.wall()
+end
+
+local function consume(strings, s, at)
+  rawset(s, "consumed", "expected at " .. at)
+  strings.event = s.time
+end
+
+-- --- failing -------------------------------------------------------------------------------------
+
+local function failure(strings, o, what)
+  local at, file, line = place()
+  local list, dropped = strings.conn:segments()
+  local notes = what.notes or {}
+  if dropped > 0 then
+    notes[#notes + 1] = ("%d segments were not kept, for want of room: the verdict is open")
+      :format(dropped)
+  end
+  local lateness = core.lateness()
+  if what.late then
+    notes[#notes + 1] = ("this program itself was late by up to %.3f s"):format(lateness)
+  end
+  local made = verdict.failure {
+    verdict = (dropped > 0 or what.late) and "inconclusive" or "fail",
+    message = what.message, file = file, line = line, lateness = lateness,
+    wanted = what.wanted and what.wanted.text,
+    text = explain.text {
+      conn = strings.conn, list = list, place = at, message = what.message, wanted = what.wanted,
+      candidates = what.candidates, notes = notes, focus = what.focus,
+    },
+  }
+  if o.soft then
+    verdict.record(made)
+    return nil
+  end
+  error(made, 0)
+end
+
+-- --- time ----------------------------------------------------------------------------------------
+
+local NAMES = {
+  timeout = true, within = true, after = true, at = true, tolerance = true, since = true,
+  soft = true, absolute = true,
+}
+
+-- What the template says of time, and the options beside it.
+local function times_of(wanted, options)
+  local o = {}
+  for name, value in pairs(wanted.times) do o[name] = value end
+  for name, value in pairs(check.options(options, NAMES)) do o[name] = value end
+  for _, name in ipairs { "timeout", "within", "after", "at", "tolerance" } do
+    check.seconds(name, o[name])
+  end
+  if o.at then
+    local tolerance = o.tolerance or math.max(0.01, o.at * 0.05)
+    o.after, o.within = o.at - tolerance, o.at + tolerance
+  end
+  return o
+end
+
+-- Seconds by which it came too early (negative) or too late; nil if neither.
+local function off(o, delay)
+  if o.within and delay > o.within then return delay - o.within end
+  if o.after and delay < o.after then return delay - o.after end
+  return nil
+end
+
+local function wanted_time(o)
+  if o.at then
+    return ("%.3f s after the last event, give or take %.3f"):format(o.at, o.at - o.after)
+  end
+  if o.after and o.within then
+    return ("%.3f to %.3f s after the last event"):format(o.after, o.within)
+  end
+  if o.within then return ("within %.3f s of the last event"):format(o.within) end
+  return ("%.3f s after the last event or later"):format(o.after)
+end
+
+local function check_time(strings, o, wanted, s, from)
+  local delay = s.time - from
+  local missed = off(o, delay)
+  if not missed then return true end
+  failure(strings, o, {
+    message = ("'%s' came after %.3f s, wanted %s"):format(wanted.text, delay, wanted_time(o)),
+    late = core.lateness() >= math.abs(missed), focus = s.index,
+  })
+  return false
+end
+
+-- When to give up waiting, on core.now()'s clock.
+local function deadline_of(o)
+  local wait = o.timeout or math.max(TIMEOUT, (o.within or o.after or 0) + LATE)
+  return core.now() + wait, wait
+end
+
+-- --- the expectations --------------------------------------------------------------------------
+
+-- Waits until `find(waiting segments)` gives something, or the deadline.
+local function await(strings, deadline, find)
+  while true do
+    local found, stop = find(waiting(strings))
+    if found or stop then return found end
+    if strings.conn:closed() or not task.wait(strings.conn, deadline, "a segment") then
+      return (find(waiting(strings)))
+    end
+  end
+end
+
+local function first_match(wanted)
+  return function(list)
+    for _, s in ipairs(list) do
+      if wanted:matches(s) then return s end
+    end
+  end
+end
+
+-- What may have been meant: what waits, else what was ignored.
+local function candidates(strings)
+  local list = waiting(strings)
+  if #list > 0 then return list end
+  for _, s in ipairs((strings.conn:segments())) do
+    if s.consumed == "ignored" then list[#list + 1] = s end
+  end
+  return list
+end
+
+--- Waits for a segment like `what`, consumes the first there is, and returns it; the others stay for
+-- later expectations.
+function conn:expect(what, options)
+  local wanted = template.of(what)
+  local o = times_of(wanted, options)
+  local strings = begin(self)
+  local from = o.since and o.since.time or mark(strings)
+  local deadline, wait = deadline_of(o)
+  local s = await(strings, deadline, first_match(wanted))
+  if not s then
+    return failure(strings, o, {
+      message = ("no segment '%s' came within %g s"):format(wanted.text, wait),
+      wanted = wanted, candidates = candidates(strings),
+    })
+  end
+  consume(strings, s, (place()))
+  return check_time(strings, o, wanted, s, from) and s or nil
+end
+
+--- The next segment that comes, whatever it is, must be like `what`; consumes and returns it.
+function conn:next(what, options)
+  local wanted = template.of(what)
+  local o = times_of(wanted, options)
+  local strings = begin(self)
+  local from = o.since and o.since.time or mark(strings)
+  local deadline, wait = deadline_of(o)
+  local s = await(strings, deadline, function(list) return list[1] end)
+  if not s then
+    return failure(strings, o, {
+      message = ("no segment came within %g s, wanted '%s' next"):format(wait, wanted.text),
+    })
+  end
+  if not wanted:matches(s) then
+    return failure(strings, o, {
+      message = ("the next segment is not '%s'"):format(wanted.text), wanted = wanted,
+      candidates = { s }, focus = s.index,
+    })
+  end
+  consume(strings, s, (place()))
+  return check_time(strings, o, wanted, s, from) and s or nil
+end
+
+--- No segment like `what` is waiting, and none comes within `seconds` (1).
+function conn:none(what, seconds, options)
+  local wanted = template.of(what)
+  local o = times_of(wanted, options)
+  seconds = check.seconds("seconds", seconds, o.within or 1)
+  local strings = begin(self)
+  local s = await(strings, core.now() + seconds, first_match(wanted))
+  if not s then return true end
+  consume(strings, s, (place()))
+  return failure(strings, o, {
+    message = ("a segment '%s' came, wanted none within %g s"):format(wanted.text, seconds),
+    notes = { ("it is #%d: %s"):format(s.index, segment.brief(s)) }, focus = s.index,
+  })
+end
+
+--- Waits for segments like each of the list, in whatever order; returns them in the list's order.
+function conn:any_order(list, options)
+  local wanted, found, left = {}, {}, #check.list("any_order", list)
+  for i, what in ipairs(list) do wanted[i] = template.of(what) end
+  local strings = begin(self)
+  local o = times_of({ times = {} }, options)
+  local from = o.since and o.since.time or mark(strings)
+  local deadline, wait = deadline_of(o)
+  local at = (place())
+  local function next_match(waiting_now)
+    for _, s in ipairs(waiting_now) do
+      for i = 1, #list do
+        if not found[i] and wanted[i]:matches(s) then
+          found[i] = s
+          return s
+        end
+      end
+    end
+  end
+  while left > 0 do
+    local s = await(strings, deadline, next_match)
+    if not s then break end
+    consume(strings, s, at)
+    left = left - 1
+  end
+  for i = 1, #list do
+    if not found[i] then
+      return failure(strings, o, {
+        message = ("no segment '%s' came within %g s, number %d of %d in any order"):format(
+          wanted[i].text, wait, i, #list),
+        wanted = wanted[i], candidates = candidates(strings),
+      })
+    end
+    if not check_time(strings, o, wanted[i], found[i], from) then return nil end
+  end
+  return found
+end
+
+--- Expects each of the list, in this order; others may come between. Returns the segments.
+function conn:sequence(list, options)
+  local found = {}
+  for i, what in ipairs(check.list("sequence", list)) do
+    local s = self:expect(what, options)
+    if not s then return nil end
+    if found[i - 1] and s.index < found[i - 1].index then
+      return failure(puppet.of(self), check.options(options), {
+        message = ("number %d of the sequence, '%s', came before number %d"):format(i,
+          template.of(what).text, i - 1), focus = s.index,
+      })
+    end
+    found[i] = s
+  end
+  return found
+end
+
+--- Segments of these kinds are of no interest from now on: "pure_ack", "retransmission",
+-- "dup_syn_ack", "icmp", or templates. Without arguments, all are again.
+function conn:ignore(...)
+  local strings = puppet.of(self)
+  if select("#", ...) == 0 then
+    strings.ignored = nil
+    return
+  end
+  strings.ignored = strings.ignored or {}
+  for _, what in ipairs { ... } do
+    local kind = KINDS[what]
+    if type(what) == "string" and not kind and what:find "^[%a_]+$" and #what > 3 then
+      check.fail(("'%s' is no kind of segment: pure_ack, retransmission, dup_syn_ack, icmp"):format(
+        core.escape(what)))
+    end
+    if not kind then
+      local wanted = template.of(what)
+      kind = function(s) return wanted:matches(s) end
+    end
+    table.insert(strings.ignored, kind)
+  end
+end
+
+--- What has come on a connection and was neither expected nor ignored: a list of lines.
+function expect.leftovers(self)
+  local strings = puppet.of(self)
+  local lines = {}
+  if not strings.expecting then return lines end
+  local list = strings.list
+  local start = list[1] and list[1].time or 0
+  for _, s in ipairs(waiting(strings)) do
+    lines[#lines + 1] = ("not expected: #%d, %.3f s, %s"):format(s.index, s.time - start,
+      segment.brief(s))
+  end
+  return lines
+end
+
+-- --- events and numbers ------------------------------------------------------------------------
+
+local function judge(ok, message, options)
+  if ok then return true end
+  local o = check.options(options)
+  local at, file, line = place()
+  local made = verdict.failure { message = message, text = at .. ": " .. message, file = file,
+    line = line }
+  if o.soft then return verdict.record(made) end
+  error(made, 0)
+end
+
+--- The time between the first two segments, over that between the last two, lies between low and
+-- high.
+function expect.ratio(first, second, low, high, options)
+  local a, b = first[2].time - first[1].time, second[2].time - second[1].time
+  return judge(a >= low * b and a <= high * b,
+    ("%.3f s and %.3f s: wanted a ratio of %g to %g, got %.3f"):format(a, b, low, high, a / b),
+    options)
+end
+
+--- The time between each two of the segments is twice that between the two before, give or take
+-- `tolerance` (0.25) of it: how retransmissions back off (RFC 6298 5.5).
+function expect.doubling(list, tolerance, options)
+  tolerance = check.seconds("tolerance", tolerance, 0.25)
+  if #check.list("doubling", list) < 3 then
+    check.fail "doubling: three segments or more have two times between them"
+  end
+  for i = 3, #list do
+    local before = list[i - 1].time - list[i - 2].time
+    local now = list[i].time - list[i - 1].time
+    local ok = now >= before * 2 * (1 - tolerance) and now <= before * 2 * (1 + tolerance)
+    if not ok then
+      return judge(false, ("%.3f s between segments #%d and #%d, and %.3f s after that: wanted twice"
+        .. " the time, give or take %g %%"):format(before, list[i - 2].index, list[i - 1].index,
+        now, tolerance * 100), options)
+    end
+  end
+  return true
+end
+
+return expect

@@ -1,0 +1,113 @@
+--- tcplua.expect.explain: why an expectation failed, for somebody who did not write the test.
+--
+--     tests/pong.lua:12: no segment "P. 1:6(5) ack 1" came within 2 s
+--       nearest is #5, 0.121 s, P. seq 1:5 ack 7 win 502
+--         len       wanted 5             got 4
+--         data      wanted "pong\n"      got "pon\n", from byte 4 on
+--       192.0.2.1.40001 > 192.0.2.2.9000, times from the first segment:
+--         #1   0.000  >  S seq 0 win 64240 <mss 1460>
+--         #2   0.001  <  S. seq 0 ack 1 win 65160 <mss 1460>      expected at tests/pong.lua:8
+--         …
+--       connection ESTABLISHED, snd.una 7, snd.nxt 7, rcv.nxt 5, …
+local segment = require "tcplua.tcp.segment"
+local template = require "tcplua.expect.template"
+
+local explain = {}
+
+local LADDER = 16 -- segments that are shown
+local NEAREST = 2 -- candidates
+local DIFFERENCES = 6 -- fields of each
+
+-- Where two texts begin to differ, when both are too long to see it.
+local function divergence(wanted, got)
+  if not wanted:find '^"' or not got:find '^"' or #wanted + #got < 60 then return "" end
+  local at = 1
+  while wanted:byte(at) == got:byte(at) and at <= #wanted do at = at + 1 end
+  return ("   (differ from character %d on)"):format(at - 1)
+end
+
+local function clip(text, most)
+  if #text <= most then return text end
+  return text:sub(1, most - 3) .. "..."
+end
+
+-- The candidates by how few fields of theirs differ; of equals the last is the nearest.
+local function nearest(wanted, candidates)
+  local list = {}
+  for _, s in ipairs(candidates) do
+    list[#list + 1] = { segment = s, differences = wanted:differences(s) }
+  end
+  table.sort(list, function(a, b)
+    if #a.differences ~= #b.differences then return #a.differences < #b.differences end
+    return a.segment.index > b.segment.index
+  end)
+  return list
+end
+
+local function add_candidates(lines, wanted, candidates, start)
+  for i, one in ipairs(nearest(wanted, candidates)) do
+    if i > NEAREST then break end
+    local s = one.segment
+    lines[#lines + 1] = ("  %s is #%d, %.3f s, %s"):format(i == 1 and "nearest" or "next",
+      s.index, s.time - start, clip(segment.brief(s), 90))
+    for n, d in ipairs(one.differences) do
+      if n > DIFFERENCES then break end
+      lines[#lines + 1] = ("    %-11s wanted %-22s got %s%s"):format(d.name, d.wanted, d.got,
+        divergence(d.wanted, d.got))
+    end
+  end
+end
+
+local function add_ladder(lines, list, start, focus)
+  local last = #list
+  local first = math.max(1, math.min(last - LADDER + 1, (focus or last) - LADDER // 2))
+  if first > 1 then lines[#lines + 1] = ("    ... %d before"):format(first - 1) end
+  for i = first, math.min(last, first + LADDER - 1) do
+    local s = list[i]
+    local line = ("    #%-3d %7.3f  %s  %s"):format(i, s.time - start,
+      s.direction == "out" and ">" or "<", clip(segment.brief(s), 64))
+    local note = s.consumed or s.retransmission and "again" or nil
+    lines[#lines + 1] = note and ("%-84s %s"):format(line, note) or line
+  end
+  if first + LADDER - 1 < last then
+    lines[#lines + 1] = ("    ... %d more"):format(last - first - LADDER + 1)
+  end
+end
+
+local function state_line(conn)
+  if conn:closed() then return "  connection closed by the script" end
+  local i = conn:info()
+  local function out(n) return (n - i.iss) & 0xffffffff end
+  local irs = i.rcv_nxt ~= 0 and i.irs or 0
+  local text = "  connection %s in %s, snd.una %d, snd.nxt %d, snd.wnd %d, rcv.nxt %d, rcv.wnd %d"
+  return text:format(i.state, conn:mode(), out(i.snd_una), out(i.snd_nxt), i.snd_wnd,
+    (i.rcv_nxt - irs) & 0xffffffff, i.rcv_wnd)
+end
+
+local function flow_line(conn)
+  if conn:closed() then return "  times from the first segment:" end
+  local i = conn:info()
+  return ("  %s.%d > %s.%d, times from the first segment:"):format(i.src, i.sport, i.dst, i.dport)
+end
+
+--- The whole text. Fields: conn, list (all segments), place ("file:line"), message, wanted (a
+-- template), candidates (segments), notes (further lines), focus (an index to show), capture.
+function explain.text(o)
+  local lines = { ("%s: %s"):format(o.place, o.message) }
+  local start = o.list[1] and o.list[1].time or 0
+  if o.wanted and o.candidates then add_candidates(lines, o.wanted, o.candidates, start) end
+  for _, note in ipairs(o.notes or {}) do lines[#lines + 1] = "  " .. note end
+  if #o.list == 0 then
+    lines[#lines + 1] = "  no segment of this connection was seen"
+  else
+    lines[#lines + 1] = flow_line(o.conn)
+    add_ladder(lines, o.list, start, o.focus)
+  end
+  lines[#lines + 1] = state_line(o.conn)
+  if o.capture then lines[#lines + 1] = "  capture: " .. o.capture end
+  return table.concat(lines, "\n")
+end
+
+explain.show = template.show
+
+return explain

@@ -1,0 +1,310 @@
+--- tcplua.expect.template: what a segment should look like, and how near one comes to it.
+--
+-- A template is a table of fields (those of tcplua.tcp.segment) and what each should be:
+--
+--     a number, string or boolean   that value; flags in any order
+--     ">= 10", "< 5"                for a number: compared
+--     expect.range(10, 20)          from 10 to 20
+--     expect.one_of { 1, 2, 3 }     one of these, which may be any of this list themselves
+--     expect.any, expect.absent     there, or not there
+--     expect.pattern "^HTTP"        text that the Lua pattern finds
+--     expect.sha256 "9f86…"         data with this hash
+--     function(value, segment)      what it says true of
+--
+-- Options are a set: those that the template names must be as it says, and others may be there.
+-- With expect.only { … } there are no others, nop and eol aside; with expect.in_order { "mss",
+-- "sackOK" } just these, in this order.
+local check = require "tcplua.check"
+local core = require "tcplua.core"
+local notation = require "tcplua.expect.notation"
+local segment = require "tcplua.tcp.segment"
+
+local template = {}
+template.__index = template
+
+-- A condition: test(value, segment), and text to say what it is.
+local Condition = {}
+Condition.__index = Condition
+function Condition:__tostring() return self.text end
+
+local SHOWN = 40    -- bytes of a text that are printed
+local LONGEST = 72  -- characters of a template
+
+local function condition(text, test)
+  return setmetatable({ text = text, test = test }, Condition)
+end
+
+local ESCAPES = { ["\\x0a"] = "\\n", ["\\x0d"] = "\\r", ["\\x09"] = "\\t" }
+
+--- A value as a person reads it.
+function template.show(value)
+  if value == nil then return "none" end
+  if type(value) == "string" then
+    local part = '"' .. core.escape(value:sub(1, SHOWN)):gsub("\\x0[ad9]", ESCAPES) .. '"'
+    return #value <= SHOWN and part or ("%s... (%d bytes)"):format(part, #value)
+  end
+  if type(value) == "table" and not getmetatable(value) then
+    local parts = {}
+    for i, one in ipairs(value) do parts[i] = template.show(one) end
+    return "{" .. table.concat(parts, " ") .. "}"
+  end
+  return tostring(value)
+end
+
+template.any = condition("any", function(value) return value ~= nil end)
+template.absent = condition("absent", function(value) return value == nil end)
+
+function template.range(low, high)
+  return condition(("%s to %s"):format(low, high), function(value)
+    return type(value) == "number" and value >= low and value <= high
+  end)
+end
+
+function template.pattern(pattern)
+  return condition(("text like %s"):format(template.show(pattern)), function(value)
+    return type(value) == "string" and value:find(pattern) ~= nil
+  end)
+end
+
+function template.sha256(hex)
+  return condition(("bytes with the SHA-256 %s"):format(hex), function(value)
+    return type(value) == "string"
+      and require "tcplua.hash".sha256(value):hex() == hex:lower()
+  end)
+end
+
+local COMPARE = {
+  ["<"] = function(a, b) return a < b end,
+  ["<="] = function(a, b) return a <= b end,
+  [">"] = function(a, b) return a > b end,
+  [">="] = function(a, b) return a >= b end,
+  ["~="] = function(a, b) return a ~= b end,
+}
+
+local function comparison(text)
+  local sign, number = text:match "^%s*([<>~]=?)%s*(%-?[%d%.]+)%s*$"
+  local compare, limit = COMPARE[sign], tonumber(number)
+  return compare and limit and condition(text, function(value)
+    return type(value) == "number" and compare(value, limit)
+  end)
+end
+
+local function same(wanted, value)
+  if type(wanted) ~= "table" or type(value) ~= "table" then return wanted == value end
+  for i = 1, math.max(#wanted, #value) do
+    if wanted[i] ~= notation.any and not same(wanted[i], value[i]) then return false end
+  end
+  return true
+end
+
+-- What a value of a template asks for.
+local function of(wanted)
+  if getmetatable(wanted) == Condition then return wanted end
+  if wanted == notation.any then return template.any end
+  if type(wanted) == "function" then
+    return condition("what the function says", function(value, s)
+      return value ~= nil and wanted(value, s) and true or false
+    end)
+  end
+  if type(wanted) == "string" and comparison(wanted) then return comparison(wanted) end
+  return condition(template.show(wanted), function(value) return same(wanted, value) end)
+end
+
+function template.one_of(list)
+  local conditions, texts = {}, {}
+  for i, wanted in ipairs(check.list("one_of", list)) do
+    conditions[i] = of(wanted)
+    texts[i] = tostring(conditions[i])
+  end
+  return condition("one of " .. table.concat(texts, ", "), function(value, s)
+    for _, one in ipairs(conditions) do
+      if one.test(value, s) then return true end
+    end
+    return false
+  end)
+end
+
+local function sorted(flags)
+  local letters = {}
+  for letter in flags:gmatch "." do letters[#letters + 1] = letter end
+  table.sort(letters)
+  return table.concat(letters)
+end
+
+local function flags(wanted)
+  local set = sorted(wanted)
+  return condition(wanted == "" and "no flag" or wanted, function(value)
+    return type(value) == "string" and sorted(value) == set
+  end)
+end
+
+-- SACK blocks are numbers of the other side's, and relative as those are.
+local function option_value(s, name)
+  local value = s.options and s.options[name]
+  return name == "sack" and value and s:sack() or value
+end
+
+local FILLERS = { nop = true, eol = true }
+
+local function others(s, named)
+  local found = {}
+  for name in pairs(s.options or {}) do
+    if not FILLERS[name] and not named[name] then found[#found + 1] = tostring(name) end
+  end
+  return found
+end
+
+-- The conditions on options, each under the name "option mss".
+local function add_options(self, wanted)
+  local list, only = wanted, nil
+  if getmetatable(wanted) == Condition then
+    if not wanted.options then
+      self:add("options", wanted, function(s) return s.options end)
+      return
+    end
+    list, only = wanted.options, wanted.only
+  end
+  local named = {}
+  for name, value in pairs(list) do
+    if type(value) == "table" and #value == 2 and math.type(name) == "integer" then
+      name, value = value[1], value[2]
+    end
+    if not FILLERS[name] and name ~= "more" then
+      named[name] = true
+      self:add("option " .. tostring(name), of(value), function(s)
+        return option_value(s, name)
+      end)
+    end
+  end
+  if only then
+    self:add("other options", condition("none", function(value) return value == nil end),
+      function(s)
+        local found = others(s, named)
+        return #found > 0 and table.concat(found, ",") or nil
+      end)
+  end
+end
+
+function template.only(options)
+  local made = condition("only these options", function() return true end)
+  made.options, made.only = options, true
+  return made
+end
+
+function template.in_order(names)
+  return condition(table.concat(check.list("in_order", names), ","), function(options)
+    local i = 0
+    for name in pairs(options or {}) do
+      i = i + 1
+      if names[i] ~= tostring(name) then return false end
+    end
+    return i == #names
+  end)
+end
+
+function template:add(name, wanted, get)
+  self[#self + 1] = { name = name, wanted = wanted, get = get }
+end
+
+-- What a template may say besides what the segment is like.
+local TIMES = {
+  within = true, after = true, at = true, tolerance = true, timeout = true, soft = true,
+  absolute = true,
+}
+
+-- Conditions are looked at, and printed, in this order; then come the others by name.
+local ORDER = { "flags", "seq", "len", "ack", "win", "urg", "data" }
+local FIRST = {}
+for i, name in ipairs(ORDER) do FIRST[name] = i end
+
+local function names_of(fields)
+  local names = {}
+  for name in pairs(fields) do
+    if not TIMES[name] and name ~= "options" then names[#names + 1] = name end
+  end
+  table.sort(names, function(a, b)
+    local x, y = FIRST[a] or 99, FIRST[b] or 99
+    if x ~= y then return x < y end
+    return tostring(a) < tostring(b)
+  end)
+  return names
+end
+
+-- Absolute numbers are the header's.
+local function getter(name, absolute)
+  if type(name) ~= "string" or not segment.has(name) then
+    check.fail(("template: a segment has no field '%s'"):format(core.escape(tostring(name))))
+  end
+  if absolute and (name == "seq" or name == "ack") then
+    return function(s) return s.tcp and s.tcp[name] end
+  end
+  return function(s) return s[name] end
+end
+
+local function from_notation(text)
+  local fields = notation.template(text)
+  if fields.options and not fields.options.more then
+    fields.options = template.only(fields.options)
+  end
+  fields.text = text
+  return fields
+end
+
+local function describe(self)
+  local parts = {}
+  for _, one in ipairs(self) do
+    parts[#parts + 1] = one.name == "flags" and tostring(one.wanted)
+      or one.name .. " " .. tostring(one.wanted)
+  end
+  local text = #parts > 0 and table.concat(parts, ", ") or "any segment"
+  return #text <= LONGEST and text or text:sub(1, LONGEST - 3) .. "..."
+end
+
+--- Makes a template of a table, or of a line of tcplua.expect.notation. Its `times` are what was
+-- said of time, and of how it is expected.
+function template.of(what)
+  if getmetatable(what) == template then return what end
+  if type(what) == "string" then
+    what = from_notation(what)
+  elseif type(what) ~= "table" then
+    check.fail(("template: a table or a line expected, got %s"):format(type(what)))
+  end
+  local self = setmetatable({ times = {} }, template)
+  for name, value in pairs(what) do
+    if TIMES[name] then self.times[name] = value end
+  end
+  local text = what.text
+  for _, name in ipairs(names_of(what)) do
+    if name ~= "text" then
+      local wanted = what[name]
+      self:add(name, name == "flags" and type(wanted) == "string" and flags(wanted) or of(wanted),
+        getter(name, what.absolute))
+    end
+  end
+  if what.options ~= nil then add_options(self, what.options) end
+  self.text = text or describe(self)
+  return self
+end
+
+--- Whether a segment is like this.
+function template:matches(s)
+  for _, one in ipairs(self) do
+    if not one.wanted.test(one.get(s), s) then return false end
+  end
+  return true
+end
+
+--- What is different: a list of { name, wanted, got } as texts.
+function template:differences(s)
+  local list = {}
+  for _, one in ipairs(self) do
+    local got = one.get(s)
+    if not one.wanted.test(got, s) then
+      local shown = one.name == "flags" and got or template.show(got)
+      list[#list + 1] = { name = one.name, wanted = tostring(one.wanted), got = shown }
+    end
+  end
+  return list
+end
+
+return template

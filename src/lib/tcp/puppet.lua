@@ -1,0 +1,295 @@
+--- tcplua.tcp.puppet: a connection's dial, its hooks, and segments made by hand.
+--
+--     local conn = assert(tcp.connect { dst = dst, port = 80, mode = "assist" })
+--     conn:inject { data = "GET " }                  -- what is left out fits the connection
+--     conn:inject { seq = 100, data = "far away" }   -- what is given is sent as given
+--     conn:mode "auto"                               -- from here on by itself
+--
+--     conn:on_send(function(s)                       -- every segment on its way out
+--       if s.retransmission and s.seq == 1 then s.data = "WRONG" end
+--     end)
+--
+-- The modes say who sends:
+--
+--     auto     the engine, as ever
+--     assist   it opens the connection, acknowledges and answers; the script sends data and FIN
+--     manual   the script sends everything; the engine keeps the numbers
+--
+-- In assist and manual, send and shutdown make their segments at once and wait for nothing; close
+-- goes back to auto from assist, and resets from manual.
+--
+-- A hook sees each segment before it goes on, in order, in any mode. It may change the segment in
+-- place, and says by what it returns, or by a method of it, what happens: nothing, and the segment
+-- goes on; false, or s:drop(), and it does not; a list of segments or packets, and those go instead
+-- ({ s, s } sends it twice); s:delay(seconds); s:hold(), until s:release(). A hook is part of the
+-- network: what it changes, the engine does not know, and its timers go on. It may wait, and then
+-- later segments of that direction wait too. What it raises ends the script.
+local check = require "tcplua.check"
+local core = require "tcplua.core"
+local segment = require "tcplua.tcp.segment" -- loads tcplua.packet, which raw_held makes
+local task = require "tcplua.task"
+require "tcplua.tcp" -- whose stand-ins are replaced here
+
+local conn = core.conn_class.__index
+
+local puppet = {}
+puppet.__index = puppet
+
+local LIMIT = 64 << 20 -- bytes of segments that are kept
+
+local puppets = setmetatable({}, { __mode = "k" }) -- by connection
+
+local MASK, HALF = 0xffffffff, 0x7fffffff
+
+local HOOKS = { out = "on_send", ["in"] = "on_receive" }
+
+local LETTERS = { F = 1, S = 2, R = 4, P = 8, ["."] = 16, U = 32, E = 64, W = 128, e = 256 }
+
+-- What belongs to the initial sequence numbers; once both are known they stay.
+function puppet:base()
+  local base = self.bases
+  if base.irs or self.conn:closed() then return base end
+  local info = self.conn:info()
+  base.iss = info.iss
+  if info.rcv_nxt ~= 0 then base.irs = info.irs end
+  return base
+end
+
+-- Sends, or takes in, what the hook has let go on.
+function puppet:pass(direction, packet)
+  if self.conn:closed() then return end
+  if direction == "out" then
+    assert(self.conn:raw_transmit(check.packet(packet)))
+  else
+    self.conn:raw_receive(check.packet(packet))
+  end
+end
+
+local function pass_all(self, direction, what)
+  for _, one in ipairs(what) do
+    self:pass(direction, getmetatable(one) == segment and one.packet or one)
+  end
+end
+
+-- Follows what a hook has said about one segment.
+local function follow(self, s, verdict)
+  local fate = rawget(s, "fate")
+  if fate == "drop" or fate == "hold" or verdict == false then return end
+  if fate == "delay" then
+    task.spawn(function()
+      task.sleep(s.seconds)
+      self:pass(s.direction, s.packet)
+    end)
+  elseif verdict == nil or verdict == true then
+    self:pass(s.direction, s.packet)
+  elseif type(verdict) == "table" and getmetatable(verdict) ~= segment then
+    pass_all(self, s.direction, verdict)
+  else
+    pass_all(self, s.direction, { verdict })
+  end
+end
+
+-- Whether a segment with all of its numbers was seen before. What lies ahead of a hole is known by
+-- where it begins; `next` is where the first hole does.
+local function again(history, s)
+  local tcp = s.tcp
+  if not tcp then return false end
+  local flags, first = tcp.flags, tcp.seq
+  local span = s.len + (flags:find("[SF]") and 1 or 0)
+  if span == 0 or flags:find("R", 1, true) then return false end
+  local seen = history[s.direction] or { next = first, starts = {} }
+  history[s.direction] = seen
+  local known = (seen.next - first) & MASK
+  if known > HALF then known = 0 end
+  if span <= known or (seen.starts[first] or 0) >= span then return true end
+  seen.starts[first] = span
+  while seen.starts[seen.next] do -- the hole is filled, and perhaps more
+    local more = seen.starts[seen.next]
+    seen.starts[seen.next] = nil
+    seen.next = (seen.next + more) & MASK
+  end
+  if known > 0 then
+    seen.next = (first + span) & MASK
+    seen.starts[first] = nil
+  end
+  return false
+end
+
+local function serve(self, direction)
+  self.serving[direction] = true
+  while not self.conn:closed() and self.hooks[direction] do
+    local packet = self.conn:raw_held(direction)
+    if not packet then break end
+    local s = segment.new(self, packet, direction)
+    rawset(s, "retransmission", again(self.passed, s))
+    self.inside = coroutine.running()
+    local verdict = self.hooks[direction](s)
+    self.inside = nil
+    follow(self, s, verdict)
+  end
+  self.serving[direction] = false
+end
+
+-- There is news of the connection: its hooks are served by tasks, so that they may wait.
+local function news(self)
+  for direction in pairs(HOOKS) do
+    if self.hooks[direction] and not self.serving[direction] then
+      task.spawn(serve, self, direction)
+    end
+  end
+end
+
+-- Moves what was seen into the list. Hooked segments were looked at before they were sent.
+function puppet:drain()
+  if self.conn:closed() then return end
+  while true do
+    local packet, dropped = self.conn:raw_seen()
+    if not packet then break end
+    self.dropped = dropped
+    self.bytes = self.bytes + #packet
+    if self.bytes > LIMIT then
+      self.dropped = self.dropped + 1
+    else
+      local s = segment.new(self, packet, packet.direction)
+      local list = self.list
+      rawset(s, "index", #list + 1)
+      if not self.bases.irs and packet.direction == "in" and s.tcp and s.flags:find "S" then
+        self.bases.irs = s.tcp.seq
+      end
+      rawset(s, "retransmission", again(self.seen, s))
+      list[#list + 1] = s
+    end
+  end
+  self:base()
+end
+
+--- The strings of a connection, made by the first thing that pulls them.
+function puppet.of(self)
+  local strings = puppets[self]
+  if not strings then
+    strings = setmetatable({
+      conn = self, bases = {}, hooks = {}, serving = {}, passed = {}, seen = {}, list = {},
+      bytes = 0, dropped = 0,
+    }, puppet)
+    puppets[self] = strings
+    strings:base()
+  end
+  return strings
+end
+
+--- Before a connection is let go of: what was seen stays, what waits for a hook goes on.
+function puppet.let_go(self)
+  local strings = puppets[self]
+  if not strings or self:closed() then return end
+  for direction in pairs(HOOKS) do
+    if strings.hooks[direction] and not strings.serving[direction] then
+      serve(strings, direction)
+    end
+  end
+  strings:drain()
+end
+
+--- Who sends: "auto", "assist" or "manual". With a name it is that from now on; returns it.
+function conn:mode(name)
+  return self:raw_mode(name)
+end
+
+local function hook(self, direction, f)
+  if f ~= nil and type(f) ~= "function" then
+    check.fail(("%s: a function expected, got %s"):format(HOOKS[direction], type(f)))
+  end
+  local strings = puppet.of(self)
+  if not f and strings.hooks[direction] then serve(strings, direction) end -- what waits goes on
+  strings.hooks[direction] = f
+  self:raw_hook(direction, f ~= nil)
+  task.serve(self, function() news(strings) end)
+end
+
+--- Calls `f` with each segment on its way out, from now on; nil ends that.
+function conn:on_send(f) hook(self, "out", f) end
+
+--- Calls `f` with each segment that has come in, before the engine sees it; nil ends that.
+function conn:on_receive(f) hook(self, "in", f) end
+
+--- Every segment of the connection so far, in both directions, in the order of the wire: those
+-- sent as they left, those received as they came, bad checksums and ICMP errors about it too. Kept
+-- from the SYN on if the connection was opened with `watched`, or in assist or manual; else from
+-- the first call on. The second result is how many did not fit into memory.
+function conn:segments()
+  local strings = puppet.of(self)
+  if not self:closed() then self:raw_watch(true) end
+  strings:drain()
+  return strings.list, strings.dropped
+end
+
+local function flag_bits(text)
+  local bits = 0
+  for letter in text:gmatch(".") do
+    if not LETTERS[letter] then
+      check.fail(("flags: '%s' is none of FSRP.UEWe"):format(core.escape(letter)))
+    end
+    bits = bits | LETTERS[letter]
+  end
+  return bits
+end
+
+-- What a segment is by default: the next one of the handshake, or one that acknowledges.
+local function usual_flags(self, data)
+  local info = self:info()
+  local begun, heard = info.snd_nxt ~= info.iss, info.rcv_nxt ~= 0
+  if not begun then return heard and "S." or "S" end
+  return data and #data > 0 and "P." or "."
+end
+
+-- What stands on the connection for the fields that were left out.
+local function make(self, fields)
+  local flags = fields.flags or usual_flags(self, fields.data)
+  local packet = self:raw_draft(flag_bits(flags))
+  local s = segment.new(puppet.of(self), packet, "out")
+  for name, value in pairs(fields) do
+    if name ~= "flags" and name ~= "absolute" then
+      if fields.absolute and (name == "seq" or name == "ack") then
+        s.tcp[name] = value
+      else
+        s[name] = value
+      end
+    end
+  end
+  return s
+end
+
+--- Sends a segment made by hand, and returns it. A table of fields: flags ("P." with data, else
+-- "."; the handshake's at the beginning), seq, ack (relative; with absolute = true as they are),
+-- win, data, options, and any other field of the TCP or the IP header; what is left out comes from
+-- the connection's state. Or a string, as "P. 1:5(4) ack 1 win 500 <mss 1460>"; or a packet.
+function conn:inject(what, data)
+  local s
+  if type(what) == "userdata" then
+    s = segment.new(puppet.of(self), what, "out")
+  else
+    if type(what) == "string" then
+      what = require "tcplua.expect.notation".fields(what)
+      what.data = data or what.data
+    end
+    s = make(self, check.options(what))
+  end
+  local strings = puppet.of(self)
+  local send = strings.inside == coroutine.running() and self.raw_transmit or self.raw_inject
+  local ok, err = send(self, check.packet(s.packet))
+  if not ok then return nil, err end
+  strings.event = core.wall() -- expectations measure from here
+  return s
+end
+
+--- Sends data by hand, in as many segments as the peer's MSS asks for.
+function puppet.send(self, data)
+  local most = self:info().snd_mss
+  for at = 1, #data, most do
+    local last = at + most > #data
+    local ok, err = self:inject { flags = last and "P." or ".", data = data:sub(at, at + most - 1) }
+    if not ok then return nil, err end
+  end
+  return true
+end
+
+return puppet

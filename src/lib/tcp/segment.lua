@@ -1,0 +1,175 @@
+--- tcplua.tcp.segment: one segment of a connection, in the connection's own numbers.
+--
+-- A packet holds absolute numbers; here a SYN is 0 on either side, and the first byte of data 1.
+--
+--     s.direction              "out" or "in"
+--     s.time, s.index          seconds since 1970, as captured; its place in conn:segments()
+--     s.flags, s.seq, s.ack    "P.", relative numbers; ack is nil without the flag
+--     s.len, s.data            of the payload
+--     s.win, s.urg, s.options  as they stand in the header; urg is nil without the flag
+--     s.retransmission         whether all of its numbers were seen in this direction before
+--     s.packet                 the packet; s.tcp, s.ip, s.ip6, s.icmp its layers
+--     s.sport, s.ttl, …        any other field of the TCP or the IP header, or nil
+--     tostring(s)              "P. seq 1:65 ack 7 win 502 <nop,nop,TS val 1 ecr 2>"
+--
+-- Each of these can be set in a hook (numbers are relative there too), before the segment goes on.
+local p = require "tcplua.packet"
+
+local segment = {}
+
+local MASK = 0xffffffff
+
+local function relative(number, base) return base and (number - base) & MASK or number end
+local function absolute(number, base) return base and (number + base) & MASK or number & MASK end
+
+-- The two sides' initial sequence numbers, this segment's sender first.
+local function bases(self)
+  local base = self.puppet:base()
+  if self.direction == "out" then return base.iss, base.irs end
+  return base.irs, base.iss
+end
+
+local read = {}
+local write = {}
+
+function read.tcp(self) return self.packet.tcp end
+
+function read.flags(self) return self.tcp and self.tcp.flags end
+
+function read.seq(self)
+  return self.tcp and relative(self.tcp.seq, (bases(self)))
+end
+
+function read.ack(self)
+  if not self.tcp or not self.tcp.flags:find(".", 1, true) then return nil end
+  return relative(self.tcp.ack, select(2, bases(self)))
+end
+
+function read.urg(self)
+  return self.tcp and self.tcp.flags:find("U", 1, true) and self.tcp.urg or nil
+end
+
+function read.data(self) return self.packet.payload end
+function read.len(self) return #self.packet.payload end
+function read.options(self) return self.tcp and self.tcp.options end
+function read.time(self) return self.packet.time end
+
+function write.seq(self, value) self.tcp.seq = absolute(value, (bases(self))) end
+function write.ack(self, value) self.tcp.ack = absolute(value, (select(2, bases(self)))) end
+function write.data(self, value) self.packet.payload = value end
+
+-- A field of the TCP header, else of the IP header, that a script names without its layer.
+local function layer_with(self, name)
+  local tcp = self.packet.tcp
+  if tcp and segment.fields.tcp[name] then return tcp end
+  local ip = self.packet.ip or self.packet.ip6
+  local fields = self.packet.ip and segment.fields.ip or segment.fields.ip6
+  return ip and fields[name] and ip or nil
+end
+
+segment.__index = function(self, name)
+  local f = read[name] or segment.methods[name]
+  if read[name] then return f(self) end
+  if f then return f end
+  if name == "ip" or name == "ip6" or name == "icmp" or name == "icmp6" then
+    return self.packet[name]
+  end
+  local layer = layer_with(self, name)
+  return layer and layer[name]
+end
+
+segment.__newindex = function(self, name, value)
+  if write[name] then return write[name](self, value) end
+  local layer = layer_with(self, name)
+  if not layer then
+    error(("a segment has no field '%s'"):format(tostring(name)), 2)
+  end
+  layer[name] = value
+end
+
+-- The names of the fields of each header.
+segment.fields = setmetatable({}, { __index = function(all, name)
+  local set = {}
+  for _, field in ipairs(p.fields(name)) do set[field.name] = true end
+  all[name] = set
+  return set
+end })
+
+--- Whether segments have a field of that name, some of them at least.
+function segment.has(name)
+  local fields = segment.fields
+  return read[name] ~= nil or name == "direction" or name == "retransmission" or name == "index"
+    or fields.tcp[name] or fields.ip[name] or fields.ip6[name] or false
+end
+
+-- Timestamps are in every segment and their values fill a line: it is enough to see them offered.
+local function brief(options, flags)
+  if flags:find("S", 1, true) then return (options:gsub("TS val %d+ ecr %d+", "TS")) end
+  return (options:gsub("TS val %d+ ecr %d+", ""):gsub("nop,", ""):gsub("^,", ""):gsub(",$", ""))
+end
+
+--- The same without what fills a line and seldom matters.
+function segment.brief(self) return segment.__tostring(self, brief) end
+
+--- Numbers and flags in tcpdump's words; an ICMP message as its packet's line.
+function segment.__tostring(self, shorten)
+  local tcp = self.tcp
+  if not tcp then return tostring(self.packet) end
+  local len, seq = self.len, self.seq
+  local text = { tcp.flags, "seq " .. seq .. (len > 0 and ":" .. seq + len or "") }
+  local ack = self.ack
+  if ack then text[#text + 1] = "ack " .. ack end
+  text[#text + 1] = "win " .. tcp.win
+  if self.urg then text[#text + 1] = "urg " .. self.urg end
+  local options = tostring(tcp.options or "")
+  if shorten then options = shorten(options, tcp.flags) end
+  if options ~= "" then text[#text + 1] = "<" .. options .. ">" end
+  return table.concat(text, " ")
+end
+
+segment.methods = {}
+
+--- In a hook: the segment goes no further.
+function segment.methods:drop() rawset(self, "fate", "drop") end
+
+--- In a hook: it goes on `seconds` later; those behind it do not wait.
+function segment.methods:delay(seconds)
+  rawset(self, "fate", "delay")
+  rawset(self, "seconds", seconds)
+end
+
+--- In a hook: it goes on when release() is called.
+function segment.methods:hold() rawset(self, "fate", "hold") end
+
+--- Lets a segment that was held go on, as it is now.
+function segment.methods:release()
+  if rawget(self, "fate") ~= "hold" then
+    error("a segment that is not held cannot be released", 2)
+  end
+  rawset(self, "fate", nil)
+  self.puppet:pass(self.direction, self.packet)
+end
+
+--- The SACK blocks, a list of {left, right} in relative numbers; nil without the option.
+function segment.methods:sack()
+  local blocks = self.options and self.options.sack
+  if not blocks then return nil end
+  local _, other = bases(self)
+  local list = {}
+  for i, block in ipairs(blocks) do
+    list[i] = { relative(block[1], other), relative(block[2], other) }
+  end
+  return list
+end
+
+--- Another one with the same bytes.
+function segment.methods:copy()
+  return segment.new(self.puppet, self.packet:copy(), self.direction)
+end
+
+--- The segment that `packet` is on the connection of `puppet`.
+function segment.new(puppet, packet, direction)
+  return setmetatable({ puppet = puppet, packet = packet, direction = direction }, segment)
+end
+
+return segment

@@ -1,0 +1,289 @@
+-- Expectations: what is found, what is left, and what a failure says.
+local core = require "tcplua.core"
+local expect = require "tcplua.expect"
+local hash = require "tcplua.hash"
+local net = require "tcplua.net"
+local t = require "harness"
+local task = require "tcplua.task"
+local tcp = require "tcplua.tcp"
+local verdict = require "tcplua.verdict"
+
+local HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+-- Two ends in hand: the one that expects is in assist, the one that plays the peer in manual.
+local function ends()
+  local near, far = net.pair { delay = 0.01 }
+  assert(net.attach(near, HERE))
+  assert(net.attach(far, THERE))
+  local o = { addr = THERE, port = 7, mode = "manual", timestamps = false }
+  local listener = assert(tcp.listen(o))
+  local peer
+  local accepted = task.spawn(function()
+    peer = assert(listener:accept())
+    peer:inject()
+  end)
+  local conn = assert(tcp.connect { src = HERE, dst = THERE, port = 7, mode = "assist" })
+  accepted:join()
+  return conn, peer
+end
+
+local function failure(f, ...)
+  local ok, err = pcall(f, ...)
+  t.equal(ok, false, "the expectation")
+  if not verdict.is(err) then error(err, 0) end
+  return err
+end
+
+local function after(seconds, f)
+  task.spawn(function()
+    task.sleep(seconds)
+    f()
+  end)
+end
+
+t.test("expect takes the first that matches and leaves the others; next takes the next", function()
+  local conn, peer = ends()
+  for i = 1, 3 do peer:inject { data = "line " .. i .. "\n" } end
+  t.equal(conn:expect({ data = "line 2\n" }).seq, 8)
+  t.equal(conn:next({ data = "line 1\n" }).seq, 1)
+  t.equal(#expect.leftovers(conn), 1)
+  t.contains(expect.leftovers(conn)[1], "seq 15:22")
+  conn:next "P. 15:22(7) ack 1"
+  t.equal(#expect.leftovers(conn), 0)
+end)
+
+t.test("next fails on another one, which stays", function()
+  local conn, peer = ends()
+  peer:inject { data = "one" }
+  local f = failure(conn.next, conn, { data = "two" })
+  t.contains(tostring(f), "the next segment is not")
+  t.contains(tostring(f), 'wanted "two"')
+  t.contains(tostring(f), 'got "one"')
+  conn:next { data = "one" }
+end)
+
+t.test("what comes later is waited for, and what never comes is said", function()
+  local conn, peer = ends()
+  after(1, function() peer:inject { data = "late" } end)
+  t.equal(conn:expect({ data = "late" }).len, 4)
+  local begun = core.now()
+  local f = failure(conn.expect, conn, { flags = "F." }, { timeout = 3 })
+  t.within(core.now() - begun, 2.99, 3.01)
+  t.contains(f.message, "no segment 'F.' came within 3 s")
+  t.equal(f.verdict, "fail")
+  t.contains(f.file, "expect.lua")
+end)
+
+t.test("none: nothing that waits, and nothing that comes", function()
+  local conn, peer = ends()
+  t.equal(conn:none({ len = "> 0" }, 0.5), true)
+  peer:inject { flags = "." }
+  t.equal(conn:none({ len = "> 0" }, 0.5), true)
+  after(0.2, function() peer:inject { data = "x" } end)
+  t.contains(failure(conn.none, conn, { len = "> 0" }, 0.5).message, "wanted none")
+  peer:inject { data = "y" }
+  task.sleep(0.1)
+  failure(conn.none, conn, { data = "y" }, 0)
+end)
+
+t.test("any_order and sequence", function()
+  local conn, peer = ends()
+  peer:inject { data = "b" }
+  peer:inject { data = "a" }
+  local found = conn:any_order { { data = "a" }, { data = "b" } }
+  t.equal(found[1].seq, 2)
+  t.equal(found[2].seq, 1)
+  for _, data in ipairs { "1", "-", "2" } do peer:inject { data = data } end
+  t.equal(#conn:sequence { { data = "1" }, { data = "2" } }, 2)
+  local f = failure(conn.any_order, conn, { { data = "-" }, { data = "?" } })
+  t.contains(f.message, "number 2 of 2")
+  peer:inject { data = "x" }
+  peer:inject { data = "y" }
+  f = failure(conn.sequence, conn, { { data = "y" }, { data = "x" } })
+  t.contains(f.message, "came before")
+end)
+
+-- Each value of a template, with a segment that is like it and one that is not.
+t.test("values: literals, comparisons, sets, predicates, presence, patterns, hashes", function()
+  local conn, peer = ends()
+  local s = peer:inject { data = "hello", win = 100, options = { mss = 1000, wscale = 7 }, ttl = 9 }
+  local rows = {
+    { { flags = ".P" }, { flags = "." } },
+    { { seq = 1, ack = 1, len = 5 }, { seq = 2 } },
+    { { win = ">= 100" }, { win = "> 100" } },
+    { { win = "~= 99" }, { win = "< 100" } },
+    { { win = expect.range(50, 100) }, { win = expect.range(101, 200) } },
+    { { win = expect.one_of { 1, ">= 100" } }, { win = expect.one_of { 1, 2 } } },
+    { { win = function(v) return v % 2 == 0 end }, { win = function(v) return v % 2 == 1 end } },
+    { { data = expect.pattern "^he" }, { data = expect.pattern "^lo" } },
+    { { data = expect.sha256(hash.sha256("hello"):hex()) },
+      { data = expect.sha256(("0"):rep(64)) } },
+    { { urg = expect.absent, ack = expect.any }, { urg = expect.any } },
+    { { ttl = 9, sport = 7 }, { ttl = 64 } },
+    { { options = { mss = 1000 } }, { options = { mss = 1001 } } },
+    { { options = { mss = expect.any, sackOK = expect.absent } }, { options = { sackOK = true } } },
+    { { options = expect.only { mss = 1000, wscale = "< 8" } },
+      { options = expect.only { mss = 1000 } } },
+    { { options = expect.in_order { "mss", "nop", "wscale" } },
+      { options = expect.in_order { "wscale", "nop", "mss" } } },
+  }
+  task.sleep(0.1)
+  for i, row in ipairs(rows) do
+    t.equal(expect.template(row[1]):matches(s), true, "row " .. i)
+    t.equal(expect.template(row[2]):matches(s), false, "row " .. i .. ", the other")
+    t.equal(#expect.template(row[2]):differences(s), 1, "row " .. i .. ", differences")
+  end
+  conn:close()
+end)
+
+t.test("notation: what matches and what does not", function()
+  local _, peer = ends()
+  local options = { { "mss", 1000 }, "nop", { "wscale", 7 } }
+  local s = peer:inject { data = "hello", win = 100, options = options }
+  for _, like in ipairs { "P.", "P. 1:6(5)", "P. seq 1:6 ack 1", "> P. 1:6(5) ack 1 win 100",
+    "P. <mss 1000,wscale 7>", "P. <wscale 7,nop,mss *>", "P. <...>", "P. <mss 1000,...>",
+    'P. "hello"', "P. *:*(5)", "P. 1:6(5) ack ... win *", "* P. 1:6(5)", ".P length 5",
+    'P. "h\\x65llo"' } do
+    t.equal(expect.template(like):matches(s), true, like)
+  end
+  for _, unlike in ipairs { "P", "S.", "P. 1:5(4)", "P. seq 2", "P. ack 2", "P. win 99",
+    "P. <mss 1000>", "P. <mss 999,wscale 7>", "P. <sackOK,...>", 'P. "hellO"', "- 1:6(5)" } do
+    t.equal(expect.template(unlike):matches(s), false, unlike)
+  end
+  for _, wrong in ipairs { "", "Z", "P. <", "P. <foo>", "P. 1:", "P. ack", "P. 1:6(4)", "< P.",
+    'P. "x', "P. bogus", "+0.1~ P.", "P. <mss 1000 wscale 7>", ("P. "):rep(3) } do
+    t.contains(select(2, pcall(expect.template, wrong)), "character", wrong)
+  end
+end)
+
+t.test("SACK blocks are relative", function()
+  local conn, peer = ends()
+  conn:inject { seq = 101, data = "hole before" }
+  task.sleep(0.1)
+  peer:mode "assist"
+  conn:inject { seq = 201, data = "two holes" }
+  conn:expect ". 1:1(0) ack 1 <sack {201:210} {101:112},...>"
+end)
+
+t.test("times: within, after, at, since, by the capture's clock", function()
+  local conn, peer = ends()
+  local function answer(seconds)
+    conn:inject { data = "?" }
+    after(seconds, function() peer:inject { data = "!" } end)
+  end
+  answer(0.5)
+  local first = conn:expect { data = "!", within = 0.6, after = 0.5 }
+  answer(0.5)
+  conn:expect({ data = "!" }, { at = 0.52 })
+  answer(0.5)
+  conn:expect({ data = "!" }, { since = first, after = 1 })
+  answer(0.5)
+  conn:expect '+0.5~+0.55 P. "!"'
+  answer(0.5)
+  local f = failure(conn.expect, conn, { data = "!", within = 0.4 })
+  t.contains(f.message, "came after 0.510 s, wanted within 0.400 s of the last event")
+  t.equal(f.verdict, "fail")
+  answer(0.5)
+  f = failure(conn.expect, conn, { data = "!", at = 1, tolerance = 0.1 })
+  t.contains(f.message, "1.000 s after the last event, give or take 0.100")
+  answer(0.5)
+  f = failure(conn.expect, conn, { data = "!", after = 1 })
+  t.contains(f.message, "1.000 s after the last event or later")
+end)
+
+t.test("doubling and ratio", function()
+  local conn, peer = ends()
+  local list = {}
+  for i = 0, 3 do
+    peer:inject { data = "r", seq = 1 }
+    list[#list + 1] = conn:expect { data = "r" }
+    task.sleep(0.2 * 2 ^ i)
+  end
+  t.equal(expect.doubling(list), true)
+  t.equal(expect.ratio({ list[2], list[3] }, { list[1], list[2] }, 1.8, 2.2), true)
+  local f = failure(expect.ratio, { list[2], list[3] }, { list[1], list[2] }, 3, 4)
+  t.contains(f.message, "ratio")
+  t.contains(failure(expect.doubling, { list[1], list[2], list[4] }).message, "wanted twice")
+end)
+
+t.test("ignored kinds and templates are not in the way, and not left over", function()
+  local conn, peer = ends()
+  peer:inject { data = "a" }
+  peer:inject { data = "a", seq = 1 }
+  peer:inject { flags = "." }
+  peer:inject { flags = ".", win = 7 }
+  peer:inject { data = "b" }
+  conn:expect { data = "a" }
+  conn:ignore("retransmission", { win = 7 })
+  local f = failure(conn.next, conn, { data = "b" })
+  t.contains(tostring(f), ". seq 2 ack 1")
+  conn:ignore "pure_ack"
+  conn:next { data = "b" }
+  t.equal(#expect.leftovers(conn), 0)
+  conn:ignore()
+  peer:inject { flags = "." }
+  task.sleep(0.1)
+  t.equal(#expect.leftovers(conn), 1)
+  t.contains(select(2, pcall(conn.ignore, conn, "noise")), "no kind of segment")
+end)
+
+t.test("soft failures are recorded and the script goes on", function()
+  local conn, peer = ends()
+  verdict.collect()
+  verdict.take()
+  peer:inject { data = "x" }
+  t.equal(conn:expect({ data = "y", soft = true, timeout = 0.1 }), nil)
+  t.equal(conn:none({ data = "x", soft = true }, 0.1), nil)
+  local list = verdict.take()
+  t.equal(#list, 2)
+  t.contains(tostring(list[1]), "nearest is")
+end)
+
+t.test("the handshake that the engine made is not left over; one by hand is expected", function()
+  local conn = ends()
+  conn:none({}, 0.1)
+  t.equal(#expect.leftovers(conn), 0)
+  t.fresh()
+  local near, far = net.pair {}
+  assert(net.attach(near, HERE))
+  assert(net.attach(far, THERE))
+  assert(tcp.listen { addr = THERE, port = 7 })
+  conn = assert(tcp.connect { src = HERE, dst = THERE, port = 7, mode = "manual" })
+  conn:inject "S 0:0(0) win 1000 <mss 1000>"
+  conn:expect "S. 0:0(0) ack 1 <mss 1460>"
+end)
+
+t.test("a failure has at most forty lines, however long the exchange", function()
+  local conn, peer = ends()
+  for i = 1, 200 do peer:inject { data = ("%03d"):format(i) } end
+  task.sleep(0.1)
+  local wanted = { flags = "F.", seq = 9, ack = 9, len = 9, win = 9, data = ("z"):rep(1000),
+    options = { mss = 1, wscale = 1, ts = expect.any, sackOK = true, [253] = "x" } }
+  local text = tostring(failure(conn.expect, conn, wanted, { timeout = 0.1 }))
+  local count = select(2, text:gsub("\n", "")) + 1
+  t.within(count, 20, 40, "lines")
+  for line in text:gmatch "[^\n]+" do t.within(#line, 1, 150, "length of a line") end
+  t.contains(text, "before")
+  t.contains(text, "connection ESTABLISHED in assist")
+end)
+
+t.test("what the peer has sent is escaped in a failure", function()
+  local conn, peer = ends()
+  peer:inject { data = "\27[31mred\0\r\n" }
+  local text = tostring(failure(conn.expect, conn, { data = "x" }, { timeout = 0.1 }))
+  t.equal(text:find("[\27\0\r]"), nil)
+  t.contains(text, "\\x1b[31mred")
+end)
+
+t.test("mistakes in templates raise at the script's line", function()
+  local conn = ends()
+  for _, wrong in ipairs { { nonsense = 1 }, 7, { [1] = 2 } } do
+    local err = select(2, pcall(conn.expect, conn, wrong))
+    t.equal(verdict.is(err), false)
+    t.contains(err, "template:")
+  end
+  t.contains(select(2, pcall(conn.expect, conn, {}, { withn = 1 })), "unknown option 'withn'")
+  t.contains(select(2, pcall(conn.expect, conn, { within = "soon" })), "number of seconds")
+end)
+
+t.done()
