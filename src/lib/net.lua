@@ -149,6 +149,11 @@ end
 --- How many datagrams have come, by what was made of them: "fine", "bad checksum", …
 net.verdicts = core.verdicts
 
+--- What becomes of IP fragments that a link hands over: "reassemble" (the default, as in Linux:
+-- 30 s and 256 KiB for those that are not whole, RFC 791, 5722, 8200), or "refuse". Behind raw
+-- sockets, that is with a source address of this host, its kernel has put them together already.
+net.fragments = core.fragments
+
 --- Two links in memory, joined: what is sent into one comes out of the other. Fields: medium ("ip",
 -- "eth"), mtu, seed, loss, duplicate, reorder, corrupt (probabilities), delay, jitter (seconds).
 net.pair = core.pair

@@ -193,6 +193,14 @@ static int core_verdicts(lua_State *L)
     return 1;
 }
 
+/* fragments("reassemble" | "refuse"): what becomes of IP fragments from now on */
+static int core_fragments(lua_State *L)
+{
+    static const char *const modes[] = {"reassemble", "refuse", NULL};
+    the_network(L)->refuse_fragments = luaL_checkoption(L, 1, NULL, modes) == 1;
+    return 0;
+}
+
 /* terminal(1|2) -> whether standard output or error is one */
 static int core_terminal(lua_State *L)
 {
@@ -233,6 +241,7 @@ int luaopen_tcplua_core(lua_State *L)
         {"verdicts", core_verdicts},
         {"terminal", core_terminal},
         {"source", core_source},
+        {"fragments", core_fragments},
         {NULL, NULL},
     };
     luaL_newlib(L, functions);

@@ -20,6 +20,7 @@ void network_init(struct network *network, const struct network_options *options
 void network_close(struct network *network)
 {
     network->closed++;
+    network->refuse_fragments = false;
     while (network->stacks)
         stack_free(network->stacks);
     while (network->taps)

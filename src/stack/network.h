@@ -56,6 +56,7 @@ struct network {
     struct source *ready_first, *ready_last;
     struct trace *trace;             /* -v and the ladder; NULL for none */
     struct capture_writer *recorder; /* -w; NULL for none */
+    bool refuse_fragments;           /* as the reassembly of a stack would take them */
     bool behind;                     /* its reader has not taken all yet */
     bool ready_secret;
     uint8_t secret[32]; /* of the initial sequence numbers */

@@ -293,6 +293,7 @@ void stack_free(struct stack *stack)
         while (stack->buckets[i])
             endpoint_detach(stack->buckets[i]);
     neighbour_clear(&stack->neighbours);
+    reassembly_clear(&stack->reassembly);
     link_close(stack->link);
     struct stack **at = &network->stacks;
     while (*at != stack)
@@ -576,6 +577,13 @@ void stack_take(struct stack *stack, const uint8_t *ip, size_t length, int64_t n
     struct segment segment;
     enum segment_verdict verdict = segment_read(&segment, ip, length, false);
     stack->verdicts[verdict]++;
+    if (verdict == SEGMENT_FRAGMENT && !stack->network->refuse_fragments) {
+        ip = reassembly_add(&stack->reassembly, &stack->local, ip, length, now, &length);
+        if (!ip)
+            return;
+        verdict = segment_read(&segment, ip, length, false);
+        stack->verdicts[verdict]++;
+    }
     if (verdict == SEGMENT_OK)
         segment_input(stack, &segment, now);
     else if (verdict == SEGMENT_NOT_TCP)

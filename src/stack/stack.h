@@ -24,6 +24,7 @@
 #include "packet/segment.h"
 #include "stack/neighbour.h"
 #include "stack/network.h"
+#include "stack/reassembly.h"
 #include "tcp/auth.h"
 #include "tcp/tcp.h"
 
@@ -50,6 +51,7 @@ struct stack {
     uint32_t ifindex;             /* 0 on raw and attached links */
     uint16_t port_low, port_high; /* what the link's filter lets in */
     struct neighbours neighbours;
+    struct reassembly reassembly;
     struct way ways[WAYS];
     int64_t resets, resets_read;             /* kernel_resets(), and when it said so */
     struct endpoint *buckets[STACK_BUCKETS]; /* endpoints by flow */

@@ -9,6 +9,7 @@ local net = require "tcplua.net"
 local p = require "tcplua.packet"
 local peer = require "peer"
 local t = require "harness"
+local task = require "tcplua.task"
 local tcp = require "tcplua.tcp"
 
 local LINE = "a line of twenty-nine bytes.\n"
@@ -399,40 +400,100 @@ t.test("E19 noise changes nothing in an open connection", function()
   end
 end)
 
-t.test("F1 fragments, 2 to 64, in any order, are dropped; the whole segment counts", function()
+-- What is needed for a segment to be cut: IPv4 fragments need an ID, and leave to be made.
+local function may_be_cut(family) return family == "ip" and { id = 7, df = 0 } or nil end
+
+local function shuffle(list)
+  for i = #list, 2, -1 do
+    local j = math.random(i)
+    list[i], list[j] = list[j], list[i]
+  end
+  return list
+end
+
+-- A line in `count` fragments of 24 bytes of data each.
+local function fragments(s, family, count)
+  local header = family == "ip" and 20 or 48
+  local line = ("x"):rep(24 * count - 20 - 1) .. "\n"
+  local list = good(s, { data = line, ip = may_be_cut(family) }):fragment(header + 24, 7)
+  t.equal(#list, count, "fragments")
+  return list, line
+end
+
+-- The whole line is read, the answer comes, and the end.
+local function read_whole(s, line)
+  s:expect { flags = ".", seq = 1, ack = 1 + #line }
+  s:serve_close(line)
+  s:succeeded()
+  t.fresh()
+end
+
+local function send_all(s, list)
+  for _, packet in ipairs(list) do assert(s.wire:send(packet)) end
+end
+
+-- Nothing comes of these: no answer, and no segment that is taken.
+local function spoilt(s, list)
+  local before = net.verdicts().fine
+  send_all(s, list)
+  s:none(1e-6)
+  t.equal(net.verdicts().fine, before, "segments that were taken")
+end
+
+t.test("F1 fragments, 2 to 64, in any order, each once or twice: the datagram is read", function()
   for _, family in ipairs(FAMILIES) do
     for _, count in ipairs { 2, 5, 64 } do
       local s = connected(family)
-      local packet = good(s, { data = ("x"):rep(16 * count - 20 - 1) .. "\n",
-        ip = family == "ip" and { id = 7, df = 0 } or nil })
-      local header = family == "ip" and 20 or 48
-      local list = packet:fragment(header + 16)
-      t.equal(#list, count, "fragments")
-      for i = #list, 2, -1 do
-        local j = math.random(i)
-        list[i], list[j] = list[j], list[i]
-      end
-      dropped(s, "fragment", list)
-      finish(s)
+      local list, line = fragments(s, family, count)
+      for i = 1, #list, 3 do list[#list + 1] = list[i] end
+      send_all(s, shuffle(list))
+      read_whole(s, line)
     end
   end
 end)
 
-t.test("F2 fragments that overlap", function()
+t.test("F1 fragments are refused where the script says so; the whole segment counts", function()
+  for _, family in ipairs(FAMILIES) do
+    local s = connected(family)
+    net.fragments "refuse"
+    dropped(s, "fragment", shuffle((fragments(s, family, 5))))
+    finish(s)
+  end
+end)
+
+t.test("F2 fragments that overlap: nothing comes of the datagram, whatever follows", function()
+  for _, family in ipairs(FAMILIES) do
+    local s = connected(family)
+    local list = fragments(s, family, 3)
+    local other = list[2]:copy()
+    other.payload = ("X"):rep(#other.payload)
+    spoilt(s, { list[1], list[2], other, list[3], list[2], list[1] })
+    finish(s)
+    s = connected(family)
+    list = fragments(s, family, 4)
+    local wide = good(s, { data = ("y"):rep(200), ip = may_be_cut(family) })
+      :fragment((family == "ip" and 20 or 48) + 48, 7)
+    spoilt(s, { list[1], wide[2], list[2], list[4], list[3] })
+    finish(s)
+  end
+end)
+
+t.test("F2 two ends, or something behind the end", function()
   local s = connected()
-  local list = good(s, { ip = { id = 7, df = 0 } }):fragment(44)
-  local other = list[2]:copy()
-  other.payload = ("X"):rep(#other.payload)
-  dropped(s, "fragment", { list[1], other, list[2], list[3] })
+  local list = fragments(s, "ip", 3)
+  local short = list[2]:copy()
+  short.ip.mf = 0
+  short.ip.checksum = nil
+  spoilt(s, { list[3], short, list[1], list[2] })
+  spoilt(s, { short, list[3], list[1] })
   finish(s)
 end)
 
 t.test("F3 a first fragment shorter than the TCP header", function()
   for _, family in ipairs(FAMILIES) do
     local s = connected(family)
-    local list = good(s, { ip = family == "ip" and { id = 7, df = 0 } or nil })
-      :fragment(family == "ip" and 28 or 56)
-    dropped(s, "fragment", { list[1], list[2] })
+    local list = good(s, { ip = may_be_cut(family) }):fragment(family == "ip" and 36 or 64)
+    spoilt(s, list)
     finish(s)
   end
 end)
@@ -445,17 +506,39 @@ t.test("F4 a last fragment that makes more than 65,535 bytes", function()
   finish(s)
 end)
 
-t.test("F5 ten thousand incomplete datagrams take no memory", function()
-  local s = connected()
-  local rss
-  for id = 1, 10000 do
-    assert(s.wire:send(good(s, { ip = { id = id, df = 0, mf = 1 } })))
-    if id % 500 == 0 then
-      s:none(1e-6)
-      rss = rss or t.rss()
+t.test("F5 ten thousand incomplete datagrams: little memory, the oldest go, a whole one is read",
+  function()
+    for _, family in ipairs(FAMILIES) do
+      local s = connected(family)
+      local list, line = fragments(s, family, 2)
+      local rss
+      for id = 1, 10000 do
+        local one
+        if family == "ip" then
+          one = good(s, { ip = { id = 7 + id, df = 0, mf = 1 }, data = ("x"):rep(44) })
+        else
+          one = p.parse(list[1]:bytes(), "ip6")
+          one.ip6_frag.id = id
+        end
+        assert(s.wire:send(one))
+        if id % 500 == 0 then
+          s:none(1e-6)
+          rss = rss or t.rss()
+        end
+        if id == 9900 then assert(s.wire:send(list[1])) end
+      end
+      t.within(t.rss() - rss, -1e9, 512, "KiB more")
+      assert(s.wire:send(list[2]))
+      read_whole(s, line)
     end
-  end
-  t.within(t.rss() - rss, -1e9, 256, "KiB more")
+  end)
+
+t.test("F5 what is not whole after 30 s is forgotten", function()
+  local s = connected()
+  local list = fragments(s, "ip", 2)
+  send_all(s, { list[1] })
+  task.sleep(31)
+  spoilt(s, { list[2] })
   finish(s)
 end)
 
