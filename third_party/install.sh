@@ -17,7 +17,8 @@ esac
 if command -v apt-get >/dev/null; then
     build="gcc libc6-dev make cmake pkg-config liblua5.4-dev libpcap-dev libmbedtls-dev"
     tests="ninja-build libcmocka-dev lua5.4 lua-check clang clang-format clang-tidy
-        libclang-rt-dev iproute2 netbase netcat-openbsd nftables tcpdump tshark"
+        libclang-rt-dev iproute2 netbase netcat-openbsd nftables tcpdump tshark perl jq
+        python3-junitparser"
     have() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
     install() {
         set -- -y --no-install-recommends "$@"

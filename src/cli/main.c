@@ -125,6 +125,12 @@ static int run(struct script *script, const struct options *options, struct lab 
     case COMMAND_REFERENCE:
         status = script_run_module(script, "tcplua.reference", options->argc, options->argv);
         break;
+    case COMMAND_TEST:
+        status = script_run_module(script, "tcplua.test.main", options->argc, options->argv);
+        break;
+    case COMMAND_TEST_FILE:
+        status = script_run_module(script, "tcplua.test.file", options->argc, options->argv);
+        break;
     case COMMAND_DEMO:
         status = script_run_embedded(script, "tcplua.scripts.sha_client", 3, lab_arguments);
         if (status == STATUS_OK)
@@ -161,7 +167,8 @@ static int start(const struct options *options, int argc, char **argv)
     snprintf(network.iface, sizeof network.iface, "%s", options->iface);
     if (in_lab && !(lab = lab_start(options, &network, &err)))
         return status_of(&err);
-    if (!privilege_drop_sudo(&dropped, &err) || (lab && !lab_serve(lab, &err))) {
+    bool serve = lab && options->command != COMMAND_TEST_FILE; /* it brings its own servers */
+    if (!privilege_drop_sudo(&dropped, &err) || (serve && !lab_serve(lab, &err))) {
         lab_stop(lab);
         return status_of(&err);
     }

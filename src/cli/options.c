@@ -36,6 +36,8 @@ static const struct {
     {"help", COMMAND_HELP},
     {"version", COMMAND_VERSION},
     {"reference", COMMAND_REFERENCE},
+    {"test", COMMAND_TEST},
+    {"test-file", COMMAND_TEST_FILE},
 };
 
 void options_help(FILE *out)
@@ -44,6 +46,7 @@ void options_help(FILE *out)
         "usage: tcplua [options] SCRIPT [args]     run a Lua script; '-' is standard input\n"
         "       tcplua [options] -e CHUNK [args]   run a line of Lua\n"
         "       tcplua demo                        the main job in the lab, drawn as a ladder\n"
+        "       tcplua test FILE|DIR...            run tests; 'tcplua help test' says how\n"
         "       tcplua dump FILE [filter]          a capture file, a line for each packet\n"
         "       tcplua reference [WORD]            modules, functions, protocols and their fields\n"
         "       tcplua doctor                      what this machine allows, and how to fix it\n"
@@ -130,6 +133,24 @@ static size_t distance(const char *a, const char *b)
     return row[length];
 }
 
+/* Tests run in processes and networks of their own, for which the command has its options. */
+static bool suits_test(const struct options *options)
+{
+    const char *option = options->lab        ? "--lab"
+                         : options->write    ? "-w"
+                         : options->verbose  ? "-v"
+                         : options->iface[0] ? "-i"
+                         : options->has_seed ? "--seed"
+                         : options->no_guard ? "--no-guard"
+                                             : NULL;
+    if (option)
+        fprintf(stderr,
+                "tcplua: %s says nothing to 'test', whose options follow it; "
+                "'tcplua help test' lists them\n",
+                option);
+    return !option;
+}
+
 static bool read_command(struct options *options, const char *word)
 {
     const char *near = NULL;
@@ -212,6 +233,7 @@ static bool read_option(struct options *options, int option, const char *word)
 /* What follows the options: a script or a command, and its arguments. */
 static bool read_words(struct options *options)
 {
+    static char *help[] = {"--help", NULL};
     if (options->argc == 0) {
         fprintf(stderr, "tcplua: no script; 'tcplua --help' says how to use it\n");
         return false;
@@ -229,7 +251,14 @@ static bool read_words(struct options *options)
         return false;
     case COMMAND_DUMP:
     case COMMAND_REFERENCE:
+    case COMMAND_TEST_FILE:
+        return true;
+    case COMMAND_TEST:
+        return suits_test(options);
     case COMMAND_HELP:
+        if (options->argc > 0 && strcmp(options->argv[0], "test") == 0)
+            *options =
+                (struct options){.command = COMMAND_TEST, .iface = "", .argc = 1, .argv = help};
         return true;
     default:
         break;

@@ -12,6 +12,8 @@ enum command {
     COMMAND_DEMO,
     COMMAND_DUMP,
     COMMAND_REFERENCE,
+    COMMAND_TEST,
+    COMMAND_TEST_FILE, /* what COMMAND_TEST runs once per file */
     COMMAND_DOCTOR,
     COMMAND_HELP,
     COMMAND_VERSION

@@ -20,7 +20,7 @@ local MODULES <const> = {
   "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
   "tcplua.packet", "tcplua.packet.answer", "tcplua.packet.records",
   "tcplua.capture", "tcplua.task", "tcplua.reader", "tcplua.input", "tcplua.process",
-  "tcplua.verdict", "tcplua.hash", "tcplua.reference",
+  "tcplua.test", "tcplua.verdict", "tcplua.hash", "tcplua.reference",
 }
 
 -- Comments without their dashes.

@@ -26,6 +26,8 @@ local waiters = {}      -- object -> set of those (main among them) that wait fo
 local servers = setmetatable({}, { __mode = "k" }) -- object -> what is called at its news
 local ready = {}        -- tasks to be resumed, in order
 local failed            -- a task that failed before anybody joined it
+local limit = math.huge -- core.monotonic() at which the main chunk stops waiting, and
+local limit_error       -- with which error
 
 local function add(me, source)
   local set = waiters[source]
@@ -142,6 +144,11 @@ local function run(what)
     run_ready()
     if main.awake then return end
     local due = math.min(main.deadline, soonest, notice)
+    if limit < math.huge then
+      local left = limit - core.monotonic()
+      if left <= 0 then error(limit_error, 0) end
+      if not core.simulated() then due = math.min(due, core.now() + left) end
+    end
     local source, why = core.poll(due)
     if source ~= nil then
       stir(source)
@@ -163,6 +170,33 @@ local function run(what)
       end
     end
   end
+end
+
+--- From `when` on, of core.monotonic(), a wait of the main chunk raises `err`; nil: none does.
+function task.limit(when, err)
+  limit, limit_error = when or math.huge, err
+end
+
+--- The tasks that have not ended: a list of { task =, text = }; the text says where each waits.
+function task.census()
+  local list = {}
+  local function describe(me)
+    if me == current then return end
+    local text, level = "a task that waits", 0
+    while true do
+      local at = debug.getinfo(me.thread, level, "Sl")
+      if not at then break end
+      if at.what ~= "C" and not at.short_src:find "^tcplua/" then
+        text = ("a task that waits at %s:%d"):format(at.short_src, at.currentline)
+        break
+      end
+      level = level + 1
+    end
+    list[#list + 1] = { task = me, text = text }
+  end
+  for me in pairs(waiting) do describe(me) end
+  for _, me in ipairs(ready) do describe(me) end
+  return list
 end
 
 --- Whether the running code may wait: it is the main chunk or a task.
@@ -252,6 +286,7 @@ function task.reset()
   local all = table.move(ready, 1, #ready, 1, {})
   for me in pairs(waiting) do all[#all + 1] = me end
   for _, me in ipairs(all) do me:cancel() end
+  if select(2, coroutine.running()) then current = nil end -- an error may have passed by resume
   waiting, waiters, ready, failed, soonest = {}, {}, {}, nil, math.huge
 end
 

@@ -20,6 +20,13 @@ static int core_now(lua_State *L)
     return 1;
 }
 
+/* monotonic() -> seconds on the machine's clock, in a simulation too */
+static int core_monotonic(lua_State *L)
+{
+    lua_pushnumber(L, to_seconds(clock_now(&(struct clock){0})));
+    return 1;
+}
+
 /* wall() -> seconds since 1970 */
 static int core_wall(lua_State *L)
 {
@@ -87,6 +94,13 @@ static int core_simulate(lua_State *L)
     return 0;
 }
 
+/* simulated() -> whether the clock is virtual */
+static int core_simulated(lua_State *L)
+{
+    lua_pushboolean(L, the_network(L)->clock.virtual);
+    return 1;
+}
+
 /* reset(): closes every connection, link and wire; their objects stay, and say that they are closed
  */
 static int core_reset(lua_State *L)
@@ -103,6 +117,17 @@ static int core_seed(lua_State *L)
     network->options.seed = network->random = (uint64_t)luaL_checkinteger(L, 1);
     network->ready_secret = false;
     return 0;
+}
+
+/* random() -> 32 random bits of the kernel's, or of the seed's | nil, error */
+static int core_random(lua_State *L)
+{
+    struct error err;
+    uint32_t bits;
+    if (!network_random(the_network(L), &bits, sizeof bits, &err))
+        return push_failure(L, &err);
+    lua_pushinteger(L, bits);
+    return 1;
 }
 
 /* error{code=, kind=, message=} -> error object */
@@ -129,16 +154,29 @@ static int core_is_error(lua_State *L)
     return 1;
 }
 
-/* escape(string) -> the same, printable */
-static int core_escape(lua_State *L)
+/* [-0, +1, m] Argument 1, made printable by `make`. */
+static int push_made(lua_State *L,
+                     const char *make(char *out, size_t size, const void *bytes, size_t length))
 {
     size_t length;
     const char *bytes = luaL_checklstring(L, 1, &length);
     luaL_Buffer b;
     char *out = luaL_buffinitsize(L, &b, 4 * length + 1);
-    text_escape(out, 4 * length + 1, bytes, length);
+    make(out, 4 * length + 1, bytes, length);
     luaL_pushresultsize(&b, strlen(out));
     return 1;
+}
+
+/* escape(string) -> the same, printable: a backslash is doubled */
+static int core_escape(lua_State *L)
+{
+    return push_made(L, text_escape);
+}
+
+/* printable(string) -> the same, printable: for what was escaped, in part, before */
+static int core_printable(lua_State *L)
+{
+    return push_made(L, text_printable);
 }
 
 /* address(string) -> "ip" | "ip6" | "mac", the address as it is usually written | nil, error */
@@ -228,14 +266,18 @@ int luaopen_tcplua_core(lua_State *L)
         {"lateness", core_lateness},
         {"now", core_now},
         {"wall", core_wall},
+        {"monotonic", core_monotonic},
         {"poll", core_poll},
         {"work", core_work},
         {"simulate", core_simulate},
+        {"simulated", core_simulated},
         {"reset", core_reset},
         {"seed", core_seed},
+        {"random", core_random},
         {"error", core_error},
         {"is_error", core_is_error},
         {"escape", core_escape},
+        {"printable", core_printable},
         {"address", core_address},
         {"frames", core_frames},
         {"verdicts", core_verdicts},
@@ -252,6 +294,7 @@ int luaopen_tcplua_core(lua_State *L)
     open_process(L);
     open_way(L);
     open_burst(L);
+    open_census(L);
     open_host(L);
     return 1;
 }

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <string.h>
 
+#include "host/lab.h"
 #include "host/list.h"
 #include "host/route.h"
 #include "script/modules.h"
@@ -268,6 +269,16 @@ static int core_neighbour(lua_State *L)
     return 1;
 }
 
+/* lab_possible() -> true | nil, error: whether this process could enter a lab */
+static int core_lab_possible(lua_State *L)
+{
+    struct error err;
+    if (!lab_possible(&err))
+        return push_failure(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 void open_host(lua_State *L)
 {
     static const luaL_Reg meta[] = {{"__gc", list_gc}, {NULL, NULL}};
@@ -279,6 +290,7 @@ void open_host(lua_State *L)
         {"route", core_route},
         {"neighbours", core_neighbours},
         {"neighbour", core_neighbour},
+        {"lab_possible", core_lab_possible},
         {NULL, NULL},
     };
     new_class(L, LIST, none, meta);

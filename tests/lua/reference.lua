@@ -8,7 +8,7 @@ local reference = require "tcplua.reference"
 local page = reference.page()
 
 local MODULES <const> = { "tcp", "expect", "net", "packet", "capture", "task", "process",
-  "verdict", "hash", "reference" }
+  "test", "verdict", "hash", "reference" }
 local PLAIN <const> = { task = { __index = true } } -- modules that are metatables, too
 
 t.test("every function of a module is described", function()
