@@ -27,8 +27,15 @@ ours() {
     until_true 5 grep -q ' port ' "$folder/server" || fail "$name: $(cat "$folder/server")"
 }
 
-# Ends it.
+# Whether the kernel of far has no connection left but in TIME-WAIT.
+quiet() {
+    [ -z "$($far ss -Htn state connected exclude time-wait 2>/dev/null)" ]
+}
+
+# Ends it, once its connections have ended: those that are still being closed would be reset, all at
+# once, by the end of the process.
 ours_end() {
+    until_true 10 quiet || fail "$name: not closed: $($far ss -Htn)"
     kill "$server" # not SIGINT, which sh lets its background ignore
     wait "$server" || true
     if grep -v -e ' port ' -e interrupted -e 'reset by .*:5201$' "$folder/server"; then fail "$name: it complains"; fi
@@ -47,7 +54,8 @@ client() {
 # What tshark has to say of TCP in the capture. What is no sign of anything odd: a window that is full
 # or 0, which is what flow control is for; frames that two processors of this machine handed over in another
 # order; and D-SACK, by which a peer learns that it sent something again because this process did not
-# run for a while. Any other warning or error fails, and so does a reset.
+# run for a while: Linux probes for a lost tail after some ten milliseconds (tcp_early_retrans). Any
+# other warning or error fails, and so does a reset.
 any_reset=
 USUAL='Zero Window|is now completely full|not captured|out-of-order|D-SACK Sequence'
 check() {
@@ -61,6 +69,11 @@ check() {
         if echo "$said" | grep -vE "^\$|$USUAL"; then
             fail "$1: that is what tshark says"
         fi
+    fi
+    if [ -n "$any_reset" ] && [ -n "$tshark" ] &&
+        "$tshark" -r "$folder/capture.pcapng" -Y "tcp.flags.reset == 1 and ip.src == $US" \
+            -T fields -e tcp.stream 2>/dev/null | sort | uniq -d | grep -q .; then
+        fail "$1: we reset a connection twice"
     fi
     [ -n "$any_reset" ] || [ "$(near_resets) $(far_resets)" = "$resets" ] || fail "$1: a kernel sent a reset"
     echo "ok: $1$(echo "$said" | sed -n 's/^./; &/p' | tr -d '\n')"
@@ -113,7 +126,8 @@ fi
 
 if have iperf3; then
     # Its server closes with data unread when the time is over, which is a reset: to its own client
-    # on kernel sockets as well, and more so behind a relay, whose buffers the last word overtakes.
+    # on kernel sockets as well, and more so behind a relay, whose buffers the last word overtakes:
+    # the kernel has a reset for every segment of the window that is on its way to the closed socket.
     usual=$USUAL
     USUAL="$USUAL|Connection reset"
     any_reset=yes
@@ -163,12 +177,16 @@ fi
 if have openssl; then
     openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=peer -days 2 -keyout "$folder/key" \
         -out "$folder/cert" 2>/dev/null
-    $far openssl s_server -accept "$THEM:4433" -cert "$folder/cert" -key "$folder/key" -quiet \
-        <"$folder/file" >"$folder/got" 2>/dev/null &
+    # Either ends the connection with its input, whether or not it has read all: so that comes last.
+    : >"$folder/got"
+    (cat "$folder/file"; until_true 20 cmp "$folder/got" "$folder/nginx.conf") |
+        $far openssl s_server -accept "$THEM:4433" -cert "$folder/cert" -key "$folder/key" -quiet \
+            >"$folder/got" 2>/dev/null &
     s_server=$!
     until_true 5 listens 4433 || fail "openssl s_server"
     ours "openssl s_client through the relay to s_server" relay "$US" 4434 "$THEM" 4433
-    (cat "$folder/nginx.conf"; until_true 20 cmp "$folder/out" "$folder/file") |
+    (cat "$folder/nginx.conf"; until_true 20 cmp "$folder/out" "$folder/file" &&
+        until_true 20 cmp "$folder/got" "$folder/nginx.conf") |
         $far openssl s_client -connect "$US:4434" -CAfile "$folder/cert" -verify_return_error \
             -quiet -no_ign_eof >"$folder/out" 2>"$folder/err" || fail "s_client: $(cat "$folder/err")"
     cmp "$folder/out" "$folder/file"
