@@ -674,5 +674,54 @@ t.test("L8 dump prints printable ASCII, whatever is in the file", function()
   expect(DUMP .. file .. " 'tcp port \27[2J'", { status = 2, err = "\\x1b[2J" })
 end)
 
+t.test("L9 a packet is one line of dump, whatever text the peer has put into it", function()
+  local script = write("forges.lua", [[
+    local capture, p = require "tcplua.capture", require "tcplua.packet"
+    local forged = "x\n14:43:16.638147 IP 192.0.2.1.1 > 192.0.2.2.2: Flags [R], seq 0\r\27[1A"
+    local out <close> = assert(capture.create(arg[1], { comment = forged }))
+    local function labels(text) return string.char(#text) .. text .. "\0" end
+    local dns = "\0\1\1\0\0\1\0\0\0\0\0\0" .. labels(forged:sub(1, 60)) .. "\0\1\0\1"
+    for _, packet in ipairs {
+      p.eth {} / p.ip {} / p.udp { sport = 5, dport = 53 } / dns,
+      p.eth {} / p.ip {} / p.tcp { flags = "R" } / forged,
+      p.eth {} / p.ip {} / p.tcp { sport = 80, flags = "P." } / forged,
+      p.eth {} / p.ip {} / p.icmp { type = 3, code = 3 } / forged,
+      p.eth { type = 0x1234 } / forged,
+    } do assert(out:write(packet, { comment = forged, iface = forged })) end
+  ]])
+  local file = quote(path "forged.pcapng")
+  expect(("$T %s %s"):format(script, file), { status = 0 })
+  local got = expect(DUMP .. file, { status = 0, err = false })
+  t.equal(select(2, got.out:gsub("\n", "")), 5, "lines")
+  t.equal(got.out:find "\n14:43:16", nil, "a line that was forged")
+end)
+lab_row("L9 what a peer says is quoted in one line", "$T --lab " .. write("forges_answer.lua", [[
+    local tcp = require "tcplua.tcp"
+    local c <close> = assert(tcp.connect { src = "192.0.2.1", dst = "192.0.2.2", port = 9000 })
+    assert(c:read_line() and c:send "x\r* 0.1 ESTABLISHED\27[2J\155\n" and c:passive_close())
+  ]]) .. " 2>&1 | grep -c '^tcplua: .*x.x0d. 0.1 ESTABLISHED.x1b.2J.x9b'",
+  { status = 0, out = "1\n" })
+lab_test("L10 -v is made of its own lines alone, with any bytes on the wire", function()
+  local got = expect("$T --lab -v " .. write("any_bytes.lua", [[
+    local tcp = require "tcplua.tcp"
+    local every = {}
+    for byte = 0, 255 do every[#every + 1] = string.char(byte) end
+    every = "\n< 0.0 IP forged\n* 0.0 ESTABLISHED forged\n" .. table.concat(every)
+    local listener <close> = assert(tcp.listen { addr = "127.0.0.1", port = 7 })
+    require "tcplua.task".spawn(function()
+      local c <close> = assert(tcp.connect { dst = "127.0.0.1", port = 7 })
+      assert(c:send(every) and c:close())
+    end)
+    local conn <close> = assert(listener:accept())
+    assert(conn:read_all() == every and conn:passive_close())
+  ]]), { status = 0, out = false })
+  for line in got.err:gmatch "([^\n]*)\n" do
+    if not line:find "^[<>*!] %d+%.%d+ [ -~]+$" or line:find "forged" then
+      error("a line that is none: " .. line)
+    end
+  end
+  t.contains(got.err, "length 298", "the data")
+end)
+
 os.execute("rm -rf " .. quote(FOLDER))
 t.done()

@@ -4,6 +4,8 @@
  * for a port that nobody has. One processor takes them in order, so when the witness's reset is
  * counted, a reset for the first would have been counted too. */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -12,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -223,6 +228,37 @@ static void n6_port_is_reserved(void **state)
     guard_close(NULL);
 }
 
+/* In a process of its own, in which setsockopt() is refused as a sandbox does it. */
+static void n1_says_what_was_tried(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        struct sock_filter refuse[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = {.len = 4, .filter = refuse};
+        struct error err = {0};
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+            _exit(77);
+        bool refused = !guard_open(&loopback4, 0, GUARD_ALL, &err) &&
+                       strcmp(err.code, "EPERM") == 0 && err.kind == ERROR_ENVIRONMENT &&
+                       strstr(err.message, "socket filter: ") &&
+                       strstr(err.message, "TCP-MD5 key: ") && strstr(err.message, "minimum TTL: ");
+        _exit(refused ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void sharing(void **state)
 {
     (void)state;
@@ -271,6 +307,7 @@ int main(void)
         cmocka_unit_test(n7_resets_are_seen),
         cmocka_unit_test(udp_is_silent),
         cmocka_unit_test(n6_port_is_reserved),
+        cmocka_unit_test(n1_says_what_was_tried),
         cmocka_unit_test(sharing),
         cmocka_unit_test(errors),
     };

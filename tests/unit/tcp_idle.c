@@ -184,9 +184,49 @@ static void a_later_timestamp_may_follow(void **state)
     talk_free(t);
 }
 
+/* The process was stopped, or the machine slept: the clock is far beyond every timer. What is due
+ * is done once, not once for each time that it was missed. */
+static void j16_a_minute_is_missed(void **state)
+{
+    (void)state;
+    struct talk *t = talk_open();
+    talk_write(t, 500);
+    expect(t, "P. 1:501 ack 1");
+    pass(t, 60 * S);
+    expect(t, "P. 1:501 ack 1");
+    assert_true(tcp_deadline(t->tcp) > t->now);
+    give(t, ". 1 ack 501");
+    expect(t, "");
+    expect_state(t, TCPS_ESTABLISHED);
+    talk_free(t);
+}
+
+static void j20_an_hour_is_missed(void **state)
+{
+    (void)state;
+    struct talk *t = talk_open();
+    talk_write(t, 500);
+    expect(t, "P. 1:501 ack 1");
+    pass(t, 3600 * S);
+    expect(t, "");
+    expect_state(t, TCPS_CLOSED);
+    expect_reason(t, TCP_TIMED_OUT);
+    talk_free(t);
+
+    t = talk_open(); /* nothing was awaited, so nothing is over */
+    pass(t, 3600 * S);
+    expect(t, "");
+    give(t, "P. 1:66 ack 1");
+    expect(t, ". 1 ack 66");
+    expect_state(t, TCPS_ESTABLISHED);
+    talk_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(j16_a_minute_is_missed),
+        cmocka_unit_test(j20_an_hour_is_missed),
         cmocka_unit_test(without_it_silence_is_for_ever),
         cmocka_unit_test(an_idle_peer_is_probed),
         cmocka_unit_test(a_dead_peer_is_given_up),
