@@ -365,6 +365,18 @@ return {
     end,
   },
   {
+    what = "the timestamp of what comes again from before the window",
+    case = "unread full . far nxt ts 10",
+    ours = "is echoed", linux = "is not",
+    clause = "RFC 7323 4.3 (2): SEG.SEQ <= Last.ACK.sent is all that counts",
+    mend = function(case, linux, ours)
+      if case.seq ~= "far" and case.seq ~= "before" then return end
+      local i, theirs = find(linux, "^answer: .*ecr")
+      local _, own = find(ours, "^answer: .*ecr")
+      if i and own then linux[i] = theirs:gsub("ecr %d+", own:match("ecr %d+")) end
+    end,
+  },
+  {
     what = "the ACK on text that begins at the window's right edge",
     case = "fin-wait-1 plain .e edge nxt none 10",
     ours = "does not count", linux = "counts, though the text is dropped",

@@ -1,0 +1,110 @@
+--- applications: one on kernel sockets and one on our own TCP that do the same, for tests that
+-- compare the two. `addr` is where it is, `peer` where whoever talks to it must be.
+local core = require "tcplua.core"
+local task = require "tcplua.task"
+local tcp = require "tcplua.tcp"
+
+local KERNEL <const>, CONTROL <const> = "192.0.2.2", 9001
+local ALPHABET <const> = "abcdefghijklmnopqrstuvwxyz"
+
+local STATES <const> = { [0] = "none", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1",
+  "FIN-WAIT-2", "CLOSED", "CLOSED", "CLOSE-WAIT", "LAST-ACK", "none", "CLOSING" }
+
+-- On kernel sockets: kernel_end.c knows the words.
+local kernel = { name = "Linux", peer = "192.0.2.1", addr = KERNEL }
+kernel.__index = kernel
+
+function kernel.new()
+  local control = assert(tcp.connect { src = "192.0.2.9", dst = KERNEL, port = CONTROL })
+  return setmetatable({ control = control }, kernel)
+end
+
+function kernel:ask(...)
+  assert(self.control:send(table.concat({ ... }, " ") .. "\n"))
+  return (assert(self.control:read_line { timeout = 10 }):sub(1, -2))
+end
+
+function kernel:listen() return tonumber(self:ask("listen")) end
+function kernel:accept(wait) return self:ask("accept", wait // 0.001 | 0) == "yes" end
+function kernel:connect(port) return tonumber(self:ask("connect", self.peer, port)) end
+function kernel:write(count) return self:ask("write", count) == "yes" end
+function kernel:shutdown() self:ask("shutdown") end
+function kernel:state() return STATES[tonumber(self:ask("state"))] end
+function kernel:reset() self:ask("reset") end
+function kernel:read()
+  local hex, rest = self:ask("read"):match("^(%x*) (%a+)$")
+  return (hex:gsub("%x%x", function(two) return string.char(tonumber(two, 16)) end)), rest
+end
+
+-- On our own, over a pair of links in memory.
+local ours = { name = "ours", peer = "198.51.100.1", addr = "198.51.100.2" }
+ours.__index = ours
+
+-- `options` are those of its connections.
+function ours.new(options) return setmetatable({ written = 0, options = options }, ours) end
+
+local function with(options, more)
+  for name, value in pairs(options) do more[name] = value end
+  return more
+end
+
+function ours:listen()
+  self:reset()
+  self.listener = assert(tcp.listen(with(self.options, { addr = self.addr })))
+  return self.listener:port()
+end
+
+function ours:accept(wait)
+  self.conn = self.listener and self.listener:accept(wait)
+  return self.conn ~= nil
+end
+
+function ours:connect(port)
+  self:reset()
+  self.conn = assert(core.connect(with(self.options,
+    { src = self.addr, dst = self.peer, port = port })))
+  return self.conn:info().sport
+end
+
+function ours:write(count)
+  local from = self.written % 26 + 1
+  local letters = ALPHABET:rep(count // 26 + 2):sub(from, from + count - 1)
+  self.written = self.written + count
+  return self.conn and not self.conn:raw_error() and self.conn:send(letters) or false
+end
+
+function ours:shutdown() self.conn:shutdown() end
+
+function ours:state()
+  local state = self.conn and self.conn:state() or "none"
+  return state == "TIME-WAIT" and "CLOSED" or state -- where the kernel keeps no socket for it
+end
+
+function ours:read()
+  if not self.conn then return "", "error" end
+  local data = ""
+  while self.conn:readable() > 0 do data = data .. self.conn:raw_read(4096) end
+  return data, self.conn:eof() and "eof" or self.conn:raw_error() and "error" or "open"
+end
+
+function ours:reset()
+  if self.conn then self.conn:abort() end
+  if self.listener then self.listener:close() end
+  self.conn, self.listener, self.written = nil, nil, 0
+end
+
+-- Starts kernel_end, the program behind the first, and waits until it listens.
+local function start(path)
+  local program = assert(io.popen(("%s %s %d >/dev/null"):format(path, KERNEL, CONTROL), "w"))
+  for _ = 1, 100 do
+    local conn = tcp.connect { src = "192.0.2.9", dst = KERNEL, port = CONTROL }
+    if conn then
+      conn:close()
+      return program
+    end
+    task.sleep(0.02)
+  end
+  error("the program on kernel sockets does not listen")
+end
+
+return { kernel = kernel, ours = ours, start = start, ALPHABET = ALPHABET }
