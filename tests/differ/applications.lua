@@ -28,6 +28,7 @@ function kernel:listen() return tonumber(self:ask("listen")) end
 function kernel:accept(wait) return self:ask("accept", wait // 0.001 | 0) == "yes" end
 function kernel:connect(port) return tonumber(self:ask("connect", self.peer, port)) end
 function kernel:write(count) return self:ask("write", count) == "yes" end
+function kernel:keepalive(idle, interval) self:ask("keepalive", idle, interval) end
 function kernel:shutdown() self:ask("shutdown") end
 function kernel:state() return STATES[tonumber(self:ask("state"))] end
 function kernel:reset() self:ask("reset") end

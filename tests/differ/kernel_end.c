@@ -7,6 +7,7 @@
  *     accept MS           "yes", or "no" if there is no connection within MS milliseconds
  *     connect ADDRESS PORT   begins to connect; the local port
  *     write N             the next N letters of the stream; "yes" or the error
+ *     keepalive S INTERVAL   probes after S seconds without a word, two more each INTERVAL seconds
  *     shutdown            no more data from this side
  *     state               the state by its number in TCP_INFO, 0 without a socket
  *     read                what has come, in hexadecimal, and "open", "eof" or "error"
@@ -129,6 +130,17 @@ static void do_write(struct application *a, FILE *out, int count)
     fprintf(out, "%s\n", sent == length ? "yes" : strerror(errno));
 }
 
+static void do_keepalive(const struct application *a, FILE *out, int idle, int interval)
+{
+    int on = 1, count = 3;
+    if (setsockopt(a->connection, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0 ||
+        setsockopt(a->connection, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) != 0 ||
+        setsockopt(a->connection, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval) != 0 ||
+        setsockopt(a->connection, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count) != 0)
+        give_up("keepalive");
+    fputs("yes\n", out);
+}
+
 static void do_state(const struct application *a, FILE *out)
 {
     struct tcp_info info = {0};
@@ -166,6 +178,8 @@ static void serve(struct application *a, int control)
             do_connect(a, out, first, second);
         else if (strcmp(word, "write") == 0)
             do_write(a, out, atoi(first));
+        else if (strcmp(word, "keepalive") == 0)
+            do_keepalive(a, out, atoi(first), atoi(second));
         else if (strcmp(word, "shutdown") == 0)
             fprintf(out, "%d\n", shutdown(a->connection, SHUT_WR));
         else if (strcmp(word, "state") == 0)
