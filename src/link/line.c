@@ -51,14 +51,6 @@ static bool make_room(struct line *line, size_t length)
     return true;
 }
 
-static void put(struct line *line, struct held *held, int64_t due)
-{
-    held->due = due;
-    held->order = line->order++;
-    line->bytes += held->length;
-    heap_push(line, held);
-}
-
 struct held *line_hold(struct line *line, const struct frame *frame, int64_t due)
 {
     if (!make_room(line, frame->length))
@@ -66,21 +58,16 @@ struct held *line_hold(struct line *line, const struct frame *frame, int64_t due
     struct held *held = malloc(sizeof *held + frame->length);
     if (!held)
         return NULL;
+    held->due = due;
+    held->order = line->order++;
     held->at = NULL;
     held->length = frame->length;
     held->original = frame->original;
     if (frame->length)
         memcpy(held->bytes, frame->bytes, frame->length);
-    put(line, held, due);
+    line->bytes += held->length;
+    heap_push(line, held);
     return held;
-}
-
-void line_return(struct line *line, struct held *held, int64_t due)
-{
-    if (make_room(line, held->length))
-        put(line, held, due);
-    else
-        free(held);
 }
 
 struct held *line_take(struct line *line, int64_t now)
@@ -95,6 +82,22 @@ struct held *line_take(struct line *line, int64_t now)
 int64_t line_due(const struct line *line)
 {
     return line->frames ? line->heap[0]->due : TIME_NEVER;
+}
+
+/* The heap is built again in its own place: never are more back in it than were looked at. */
+void line_forget(struct line *line, const void *at)
+{
+    size_t frames = line->frames;
+    line->frames = 0;
+    for (size_t i = 0; i < frames; i++) {
+        struct held *held = line->heap[i];
+        if (held->at != at) {
+            heap_push(line, held);
+            continue;
+        }
+        line->bytes -= held->length;
+        free(held);
+    }
 }
 
 void line_clear(struct line *line)

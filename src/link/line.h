@@ -26,14 +26,14 @@ struct line {
  * or memory is short: then the frame is lost, as it would be on a wire. */
 struct held *line_hold(struct line *line, const struct frame *frame, int64_t due);
 
-/* Puts one back that was taken out, with another `due`; if that cannot be, it is freed. */
-void line_return(struct line *line, struct held *held, int64_t due);
-
 /* The earliest, for the caller to free(), if it is due by `now`; else NULL. */
 struct held *line_take(struct line *line, int64_t now);
 
 /* When the earliest is due; TIME_NEVER if there is none. */
 int64_t line_due(const struct line *line);
+
+/* Frees what is on its way to `at`. */
+void line_forget(struct line *line, const void *at);
 
 /* Frees all that is in it. */
 void line_clear(struct line *line);

@@ -73,6 +73,7 @@ struct link {
     char iface[16];  /* interface name; "" where there is none or any */
     struct addr mac; /* of this end; kind ADDR_NONE on a LINK_IP link */
     uint32_t mtu;    /* bytes of IP datagram a frame can carry */
+    bool whole_sums; /* nobody leaves checksums to hardware: what looks like that is damaged */
 };
 
 /* Hands one frame to the wire. A wire that is full for the moment (ENOBUFS, EAGAIN) counts as sent

@@ -149,6 +149,7 @@ bool link_open_pair(struct link *ends[static 2], enum link_medium medium, uint32
         end->link.ops = &pair_ops;
         end->link.medium = medium;
         end->link.mtu = mtu;
+        end->link.whole_sums = true;
         if (medium == LINK_ETHERNET)
             end->link.mac = addr_from(ADDR_MAC, macs[i]);
         end->pair = pair;
