@@ -1,6 +1,7 @@
 /* lab: see lab.h. */
 #include "cli/lab.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,23 @@ static uint16_t port_of(const struct options *options)
     return named ? port : LAB_PORT;
 }
 
+/* A simulation is made from its seed, which is said where it was asked for and not given. */
+static bool seed_simulation(const struct options *options, struct network_options *network,
+                            struct error *err)
+{
+    uint32_t seed;
+    if (network->has_seed)
+        return true;
+    if (!random_bytes(&seed, sizeof seed, err))
+        return false;
+    network->has_seed = true;
+    network->seed = seed;
+    if (options->sim)
+        fprintf(stderr, "tcplua: the network is simulated; --seed %" PRIu32 " makes it again\n",
+                seed);
+    return true;
+}
+
 struct lab *lab_start(const struct options *options, struct network_options *network,
                       struct error *err)
 {
@@ -45,11 +63,17 @@ struct lab *lab_start(const struct options *options, struct network_options *net
     }
     lab->port = port_of(options);
     struct error why;
-    if (!lab_enter(&why)) {
+    if (options->sim) {
+        lab->simulated = true;
+    } else if (!lab_enter(&why)) {
         lab->simulated = true;
         fprintf(stderr, "tcplua: the lab is simulated, server included: %s\n", why.message);
     } else {
         snprintf(network->lab, sizeof network->lab, "%s", LAB_IFACE);
+    }
+    if (lab->simulated && !seed_simulation(options, network, err)) {
+        free(lab);
+        return NULL;
     }
     return lab;
 }

@@ -1,6 +1,6 @@
 /* lab: the private network of --lab as the program uses it: entered, given a server, and asked in
- * the end whether the server got the right answer. Where the kernel refuses a namespace, a
- * simulation takes its place. */
+ * the end whether the server got the right answer. With --sim, and where the kernel refuses a
+ * namespace, a simulation takes its place. */
 #ifndef TCPLUA_CLI_LAB_H
 #define TCPLUA_CLI_LAB_H
 
@@ -16,7 +16,8 @@ struct lab;
 extern char *lab_arguments[];
 
 /* Enters the namespace and sets the interface in `network`, or says in one line on stderr that it
- * is simulated. NULL with `err` only when memory is short. */
+ * is simulated. With --sim it is, and says the
+ * seed unless that was given. NULL with `err` when memory or random bytes are short. */
 struct lab *lab_start(const struct options *options, struct network_options *network,
                       struct error *err);
 

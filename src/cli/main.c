@@ -161,7 +161,7 @@ static int start(const struct options *options, int argc, char **argv)
 {
     struct error err;
     struct lab *lab = NULL;
-    bool dropped, in_lab = options->lab || options->command == COMMAND_DEMO;
+    bool dropped, in_lab = options->lab || options->sim || options->command == COMMAND_DEMO;
     struct network_options network = {
         .no_guard = options->no_guard, .has_seed = options->has_seed, .seed = options->seed};
     snprintf(network.iface, sizeof network.iface, "%s", options->iface);
@@ -192,6 +192,7 @@ static int start(const struct options *options, int argc, char **argv)
         script->self = &program;
         allow_descriptors();
         script->prelude = lab ? lab_prelude(lab) : NULL;
+        script->settings = options->sim_settings;
         script_catch_signals(script, options->timeout);
         status = verdict(&program, run(script, options, lab));
     }

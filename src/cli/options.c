@@ -12,13 +12,14 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { OPTION_LAB = 256, OPTION_FORCE, OPTION_NO_GUARD, OPTION_SEED, OPTION_TIMEOUT };
+enum { OPTION_LAB = 256, OPTION_FORCE, OPTION_NO_GUARD, OPTION_SEED, OPTION_SIM, OPTION_TIMEOUT };
 
 static const struct option long_options[] = {
     {"force", no_argument, NULL, OPTION_FORCE},
     {"lab", no_argument, NULL, OPTION_LAB},
     {"no-guard", no_argument, NULL, OPTION_NO_GUARD},
     {"seed", required_argument, NULL, OPTION_SEED},
+    {"sim", optional_argument, NULL, OPTION_SIM},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -53,10 +54,16 @@ void options_help(FILE *out)
         "\n"
         "  tcplua scripts/sha_client.lua SRC DST PORT\n"
         "  tcplua --lab -v scripts/sha_client.lua\n"
+        "  tcplua --sim=delay=50ms,loss=10%,@1s,down,@3s,up -v scripts/sha_client.lua\n"
         "\n"
         "      --lab            run in a private network with a server at 192.0.2.2:9000;\n"
         "                       no root; without arguments the script gets\n"
         "                       192.0.2.1 192.0.2.2 9000\n"
+        "      --sim[=SETTINGS] the same in a simulated network, on a clock that jumps. SETTINGS:\n"
+        "                       delay=20ms, jitter=, rate=10M, queue=64K, loss=1%, burst_every=,\n"
+        "                       burst_length=, reorder=, duplicate=, corrupt=, path_mtu=1280,\n"
+        "                       silent, down, up; @5s before those that hold from then on.\n"
+        "                       'tcplua reference sim' explains them\n"
         "  -i IFACE             use this interface\n"
         "  -v                   a line for every segment, on stderr: '>' sent by tcplua,\n"
         "                       '<' received, '!' sent by this host's kernel, '*' new state\n"
@@ -64,7 +71,7 @@ void options_help(FILE *out)
         "                       standard output\n"
         "      --force          let -w write over a file that is there\n"
         "      --timeout TIME   end after TIME: 500ms, 2s, 1m (status 124)\n"
-        "      --seed N         make random choices (ISNs, ports) repeatable\n"
+        "      --seed N         make random choices (ISNs, ports, --sim) repeatable\n"
         "      --no-guard       go on where nothing keeps the kernel from resetting\n"
         "  -h, --help           this text\n"
         "  -V, --version        the versions of tcplua, Lua, libpcap and mbedTLS\n"
@@ -215,6 +222,10 @@ static bool read_option(struct options *options, int option, const char *word)
         return true;
     case OPTION_SEED:
         return read_seed(options, optarg);
+    case OPTION_SIM:
+        options->sim = true;
+        options->sim_settings = optarg;
+        return true;
     case OPTION_TIMEOUT:
         return read_time(&options->timeout, optarg);
     case 'h':
@@ -285,5 +296,10 @@ bool options_read(struct options *options, int argc, char **argv)
     }
     options->argc = argc - optind;
     options->argv = argv + optind;
+    if (options->sim && (options->lab || options->iface[0])) {
+        fprintf(stderr, "tcplua: a simulated network has no %s: leave --sim or %s out\n",
+                options->lab ? "kernel in it" : "interfaces", options->lab ? "--lab" : "-i");
+        return false;
+    }
     return options->command == COMMAND_CHUNK || read_words(options);
 }

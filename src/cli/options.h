@@ -24,7 +24,8 @@ struct options {
     const char *chunk; /* -e */
     const char *iface; /* -i, or "" */
     const char *write; /* -w, or NULL */
-    bool lab, verbose, force, no_guard, has_seed;
+    bool lab, sim, verbose, force, no_guard, has_seed;
+    const char *sim_settings; /* of --sim, or NULL */
     uint64_t seed;
     int64_t timeout; /* nanoseconds, 0 for none */
     int argc;        /* what follows the options: the script and its arguments, or a command's */

@@ -19,8 +19,8 @@ local MODULES <const> = {
   "tcplua.expect.template", "tcplua.expect.notation", "tcplua.net",
   "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
   "tcplua.packet", "tcplua.packet.answer", "tcplua.packet.records",
-  "tcplua.capture", "tcplua.task", "tcplua.reader", "tcplua.input", "tcplua.process",
-  "tcplua.test", "tcplua.verdict", "tcplua.hash", "tcplua.reference",
+  "tcplua.capture", "tcplua.task", "tcplua.sim", "tcplua.reader", "tcplua.input",
+  "tcplua.process", "tcplua.test", "tcplua.verdict", "tcplua.hash", "tcplua.reference",
 }
 
 -- Comments without their dashes.

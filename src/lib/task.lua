@@ -139,7 +139,8 @@ end
 
 -- Runs the loop until the main chunk has what it waits for.
 local function run(what)
-  local notice = what and core.terminal(2) and core.now() + NOTICE or math.huge
+  local person = what and core.terminal(2) and not core.simulated()
+  local notice = person and core.now() + NOTICE or math.huge
   while true do
     run_ready()
     if main.awake then return end

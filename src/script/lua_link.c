@@ -143,20 +143,39 @@ static int core_open_capture(lua_State *L)
     return fill(L, linking, link_open_pcap(iface, &setup, &err), &err);
 }
 
-static double probability(lua_State *L, const char *name)
+/* Seconds, as nanoseconds that fault_check() refuses if they are too many. */
+static int64_t field_seconds(lua_State *L, int index, const char *name, int64_t otherwise)
 {
-    double p = field_number(L, 1, name, 0);
-    if (!(p >= 0 && p <= 1))
-        raise_mistake(L, "option '%s': a probability from 0 to 1 expected", name);
-    return p;
+    return to_ns(field_number(L, index, name, to_seconds(otherwise)));
 }
 
-/* pair{medium=, mtu=, seed=, loss=, duplicate=, reorder=, corrupt=, delay=, jitter=} -> link, link
- */
+bool field_fault(lua_State *L, int index, struct fault *f, struct error *err)
+{
+    lua_Integer queue = f->queue, mtu = f->mtu;
+    f->loss = field_number(L, index, "loss", f->loss);
+    f->duplicate = field_number(L, index, "duplicate", f->duplicate);
+    f->reorder = field_number(L, index, "reorder", f->reorder);
+    f->corrupt = field_number(L, index, "corrupt", f->corrupt);
+    f->burst_every = field_seconds(L, index, "burst_every", f->burst_every);
+    f->burst_length = field_seconds(L, index, "burst_length", f->burst_length);
+    f->burst_loss = field_number(L, index, "burst_loss", f->burst_loss);
+    f->delay = field_seconds(L, index, "delay", f->delay);
+    f->jitter = field_seconds(L, index, "jitter", f->jitter);
+    f->rate = field_number(L, index, "rate", f->rate);
+    f->silent = field_boolean(L, index, "silent", f->silent);
+    f->down = field_boolean(L, index, "down", f->down);
+    if (!field_range(L, index, "queue", 0, UINT32_MAX, &queue, err) ||
+        !field_range(L, index, "path_mtu", 0, 65535, &mtu, err))
+        return false;
+    f->queue = (uint32_t)queue;
+    f->mtu = (uint32_t)mtu;
+    return fault_check(f, err);
+}
+
+/* pair{medium=, mtu=, seed=, and the settings of a path} -> link, link */
 static int core_pair(lua_State *L)
 {
-    static const char *const names[] = {"medium",  "mtu",     "seed",  "loss",   "duplicate",
-                                        "reorder", "corrupt", "delay", "jitter", NULL};
+    static const char *const names[] = {"medium", "mtu", "seed", FAULT_FIELDS, NULL};
     struct error err;
     struct link *ends[2];
     struct network *network = the_network(L);
@@ -173,13 +192,9 @@ static int core_pair(lua_State *L)
     if (!field_range(L, 1, "mtu", 68, 65535, &mtu, &err) ||
         !field_range(L, 1, "seed", LUA_MININTEGER, LUA_MAXINTEGER, &seed, &err))
         return push_failure(L, &err);
-    struct fault fault = {.seed = (uint64_t)seed,
-                          .loss = probability(L, "loss"),
-                          .duplicate = probability(L, "duplicate"),
-                          .reorder = probability(L, "reorder"),
-                          .corrupt = probability(L, "corrupt"),
-                          .delay = to_ns(field_number(L, 1, "delay", 0)),
-                          .jitter = to_ns(field_number(L, 1, "jitter", 0))};
+    struct fault fault = {.seed = (uint64_t)seed};
+    if (!field_fault(L, 1, &fault, &err))
+        return push_failure(L, &err);
     struct linking *first = push_closed(L), *second = push_closed(L);
     if (!link_open_pair(ends, strcmp(medium, "eth") == 0 ? LINK_ETHERNET : LINK_IP, (uint32_t)mtu,
                         &network->clock, &err))
@@ -210,7 +225,7 @@ static int core_attach(lua_State *L)
         return push_failure(L, &err);
     struct link *link = tap_release(tap);
     linking->tap = NULL;
-    if (!stack_attach(network, link, named ? &local : NULL, &err))
+    if (!stack_attach(network, link, named ? &local : NULL, false, &err))
         return push_failure(L, &err);
     lua_pushboolean(L, 1);
     return 1;

@@ -436,7 +436,7 @@ static int status_of_error(lua_State *L)
 }
 
 struct run {
-    const char *prelude;
+    const struct script *script;                 /* for its prelude; NULL for none */
     int (*load)(lua_State *L, const char *what); /* [-0, +1, e] */
     const char *what;
     int argc;
@@ -453,7 +453,7 @@ static void push_arguments(lua_State *L, const struct run *run)
 static int run_protected(lua_State *L)
 {
     const struct run *run = lua_touserdata(L, 1);
-    luaL_checkstack(L, run->argc + 4, "too many arguments");
+    luaL_checkstack(L, run->argc + 6, "too many arguments");
     lua_createtable(L, run->argc, 2);
     lua_pushstring(L, run->what);
     lua_rawseti(L, -2, 0);
@@ -464,17 +464,20 @@ static int run_protected(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
     lua_setglobal(L, "arg");
-    if (run->prelude) {
+    bool prelude = run->script && run->script->prelude;
+    if (prelude) {
         lua_getglobal(L, "require");
-        lua_pushstring(L, run->prelude);
+        lua_pushstring(L, run->script->prelude);
         lua_call(L, 1, 1);
+        lua_pushstring(L, run->script->settings);
+        lua_pushinteger(L, (lua_Integer)run->script->network.options.seed);
         push_arguments(L, run);
-        lua_call(L, run->argc, 1);
+        lua_call(L, run->argc + 2, 1);
     }
     run->load(L, run->what);
     push_arguments(L, run);
     lua_call(L, run->argc, 0);
-    if (run->prelude)
+    if (prelude)
         lua_call(L, 0, 0);
     return 0;
 }
@@ -572,17 +575,17 @@ static int load_module(lua_State *L, const char *module)
 
 int script_run_file(struct script *script, const char *path, int argc, char **argv)
 {
-    return run_script(script, &(struct run){script->prelude, load_file, path, argc, argv});
+    return run_script(script, &(struct run){script, load_file, path, argc, argv});
 }
 
 int script_run_chunk(struct script *script, const char *chunk, int argc, char **argv)
 {
-    return run_script(script, &(struct run){script->prelude, load_chunk, chunk, argc, argv});
+    return run_script(script, &(struct run){script, load_chunk, chunk, argc, argv});
 }
 
 int script_run_embedded(struct script *script, const char *name, int argc, char **argv)
 {
-    return run_script(script, &(struct run){script->prelude, load_embedded, name, argc, argv});
+    return run_script(script, &(struct run){script, load_embedded, name, argc, argv});
 }
 
 int script_run_module(struct script *script, const char *module, int argc, char **argv)

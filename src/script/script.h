@@ -42,9 +42,10 @@ struct script {
     void *self;
     const struct registry *protocols; /* kept by the state; NULL without tcplua.packet */
     int classes[CLASSES];             /* references to their metatables */
-    const char *prelude; /* a module that is required first, or NULL; what it returns is called
-                            with the script's arguments before the script is, and what that
-                            returns after it */
+    const char *prelude;  /* a module that is required first, or NULL; what it returns is called
+                             before the script is, with `settings`, the network's seed and the
+                             script's arguments, and what that returns after it */
+    const char *settings; /* or NULL */
 };
 
 /* A state with the standard library, tcplua's modules, and an unopened network. NULL with `err`

@@ -241,7 +241,7 @@ void endpoint_step(struct endpoint *endpoint, int64_t now)
         stack->deadline = when;
     unsigned events = tcp_events(endpoint->tcp);
     enum tcp_state state = tcp_state(endpoint->tcp);
-    if (stack->network->trace && state != endpoint->traced) {
+    if (stack->network->trace && !stack->unseen && state != endpoint->traced) {
         endpoint->traced = state;
         trace_state(stack->network->trace, tcp_flow(endpoint->tcp), state,
                     clock_wall(&stack->network->clock));

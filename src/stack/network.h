@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "link/link.h"
 
+struct hub_host;
 struct stack;
 struct trace;
 struct capture_writer;
@@ -54,6 +55,11 @@ struct network {
     struct tap *taps;
     struct input *inputs;
     struct source *ready_first, *ready_last;
+    struct {
+        struct hub_host *host; /* of a simulated network (link/hub.h): addresses that nobody has
+                                  appear there; or NULL */
+        struct addr ip4, ip6;  /* which of them a script has that names none */
+    } home;
     struct trace *trace;             /* -v and the ladder; NULL for none */
     struct capture_writer *recorder; /* -w; NULL for none */
     bool refuse_fragments;           /* as the reassembly of a stack would take them */

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "host/lab.h"
+#include "link/hub.h"
 #include "stack/demux.h"
 #include "stack/icmp.h"
 #include "stack/puppet.h"
@@ -17,11 +18,9 @@
 /* --- which wire ---------------------------------------------------------------------------------
  */
 
-static struct stack *add_stack(struct network *network, struct link *link, struct error *err)
+/* A stack on `link` as it is. */
+static struct stack *put_stack(struct network *network, struct link *link, struct error *err)
 {
-    link = network_wrap(network, link, err);
-    if (!link)
-        return NULL;
     struct stack *stack = calloc(1, sizeof *stack);
     if (!stack) {
         link_close(link);
@@ -36,11 +35,19 @@ static struct stack *add_stack(struct network *network, struct link *link, struc
     return stack;
 }
 
-struct stack *stack_attach(struct network *network, struct link *link, const struct addr *local,
-                           struct error *err)
+/* The same, seen by -v and -w; `link` may be NULL, with `err` filled. */
+static struct stack *add_stack(struct network *network, struct link *link, struct error *err)
 {
-    struct stack *stack = add_stack(network, link, err);
+    link = network_wrap(network, link, err);
+    return link ? put_stack(network, link, err) : NULL;
+}
+
+struct stack *stack_attach(struct network *network, struct link *link, const struct addr *local,
+                           bool unseen, struct error *err)
+{
+    struct stack *stack = unseen ? put_stack(network, link, err) : add_stack(network, link, err);
     if (stack) {
+        stack->unseen = unseen;
         stack->attached = true;
         if (local)
             stack->local = *local;
@@ -108,6 +115,20 @@ static struct stack *open_foreign(struct network *network, const struct addr *sr
     return stack;
 }
 
+/* In a simulated network addresses appear at the script's own host, if it has one. */
+static struct stack *open_simulated(struct network *network, const struct addr *src,
+                                    struct error *err)
+{
+    char text[ADDR_TEXT];
+    if (!network->home.host) {
+        fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "the simulation has no link with the address %s",
+             addr_format(src, text));
+        return NULL;
+    }
+    struct link *link = hub_link(network->home.host, src, err);
+    return link ? stack_attach(network, link, src, false, err) : NULL;
+}
+
 struct stack *stack_for(struct network *network, const struct addr *src, const struct addr *dst,
                         struct error *err)
 {
@@ -124,12 +145,8 @@ struct stack *stack_for(struct network *network, const struct addr *src, const s
         spare->local = *src;
         return spare;
     }
-    char text[ADDR_TEXT];
-    if (network->clock.virtual) {
-        fail(err, ERROR_USAGE, "EADDRNOTAVAIL", "the simulation has no link with the address %s",
-             addr_format(src, text));
-        return NULL;
-    }
+    if (network->clock.virtual)
+        return open_simulated(network, src, err);
     struct iface iface;
     if (!chosen_iface(network->options.iface, &iface, err))
         return NULL;
@@ -211,6 +228,10 @@ static bool our_end(const struct addr *dst, struct addr *src, struct error *err)
 bool network_source(struct network *network, const struct addr *dst, struct addr *src,
                     struct error *err)
 {
+    if (network->home.host) {
+        *src = dst->kind == ADDR_IP4 ? network->home.ip4 : network->home.ip6;
+        return true;
+    }
     for (struct stack *stack = network->stacks; stack; stack = stack->next)
         if (stack->attached && stack->local.kind == dst->kind && !addr_equal(&stack->local, dst)) {
             *src = stack->local;
@@ -576,6 +597,8 @@ void stack_take(struct stack *stack, const uint8_t *ip, size_t length, int64_t n
 {
     struct segment segment;
     enum segment_verdict verdict = segment_read(&segment, ip, length, false);
+    if (verdict == SEGMENT_OK && segment.checksum_partial && stack->link->whole_sums)
+        verdict = SEGMENT_BAD_CHECKSUM;
     stack->verdicts[verdict]++;
     if (verdict == SEGMENT_FRAGMENT && !stack->network->refuse_fragments) {
         ip = reassembly_add(&stack->reassembly, &stack->local, ip, length, now, &length);

@@ -48,6 +48,7 @@ struct stack {
     bool host_address;            /* the kernel owns `local` too: guards are needed */
     bool exact;                   /* only sends, what a raw socket would mend: see stack_exact() */
     bool attached;                /* the link was given: every destination is on it */
+    bool unseen;                  /* neither traced nor recorded: the far end of --sim */
     uint32_t ifindex;             /* 0 on raw and attached links */
     uint16_t port_low, port_high; /* what the link's filter lets in */
     struct neighbours neighbours;
@@ -86,9 +87,9 @@ struct stack *stack_exact(struct network *network, const char *iface, const stru
                           const struct addr *dst, struct error *err);
 
 /* Puts `link` (owned from here on) into the network with the address `local`; with NULL it takes
- * the first SRC that asks for a stack. */
+ * the first SRC that asks for a stack. With `unseen`, -v and -w know nothing of it. */
 struct stack *stack_attach(struct network *network, struct link *link, const struct addr *local,
-                           struct error *err);
+                           bool unseen, struct error *err);
 
 /* The address that a connection to `dst` has when the script names none: the one stack's there is,
  * else what the routing table says, and in the lab our end's address instead of the kernel's. */

@@ -286,6 +286,50 @@ job("F15 an IPv4 address in an IPv6 one", "::1 ::ffff:192.0.2.1 80",
 job("J27 too few arguments", "127.0.0.1 80", { status = 2, out = false, err = "usage:" })
 job("J27 too many arguments", "a b c d", { status = 2, out = false, err = "usage:" })
 
+--- In a simulated network
+
+row("the job in a simulation", "$T --sim --seed 1 " .. CLIENT,
+  { status = 0, out = false, err = false })
+row("from and to other addresses, over IPv6",
+  "$T --sim --seed 1 " .. CLIENT .. " 2001:db8::77 2001:db8:1::5 9123",
+  { status = 0, out = false, err = false })
+row("over a path of ten seconds that loses a tenth",
+  "$T --sim=delay=10s,loss=10% --seed 3 " .. CLIENT, { status = 0, err = false, within = 10 })
+row("darkness that comes and goes", "$T --sim=delay=20ms,@30ms,down,@9s,up --seed 1 -e " .. quote [[
+  local tcp = require "tcplua.tcp"
+  local conn = assert(tcp.connect { dst = "192.0.2.2", port = 9000 })
+  assert(conn:read_line())
+  print(require "tcplua.task".now() > 9)
+  os.exit(0)
+]], { status = 0, out = "true\n", err = false })
+row("a wrong answer in a simulation", "$T --sim --seed 1 " .. write("wrong.lua", [[
+    local tcp = require "tcplua.tcp"
+    local c <close> = assert(tcp.connect { dst = "192.0.2.2", port = 9000 })
+    c:read_line()
+    c:send(("0"):rep(64) .. "\n")
+    c:passive_close()
+  ]]), { status = 1, err = "wrong answer" })
+t.test("the seed that is printed makes the run again", function()
+  local command = "$T %s --sim=delay=50ms,jitter=50ms,loss=20%%,duplicate=10%% -v %s"
+  local first = run(command:format("", CLIENT))
+  local seed = first.err:match "%-%-seed (%d+)"
+  local again = run(command:format("--seed " .. seed, CLIENT))
+  t.equal(again.err, (first.err:gsub("^[^\n]*\n", "")))
+  t.equal(run(command:format("--seed " .. seed + 1, CLIENT)).err ~= again.err, true)
+end)
+for _, each in ipairs {
+  { "los=1", "no setting 'los'" }, { "delay=1x", "like delay=20ms" }, { "loss=2", "from 0 to 1" },
+  { "@1s,mtu=1000", "cannot change" },
+} do
+  local settings, part = table.unpack(each)
+  row("--sim=" .. settings, ("$T --seed 1 --sim=%s %s"):format(settings, CLIENT),
+    { status = 2, out = false, err = part })
+end
+row("a script that makes a network of its own", "$T --seed 3 scripts/simulation.lua",
+  { status = 0, out = { "1048576 bytes in ", "(seed 3)" }, err = false })
+row("--sim and --lab", "$T --sim --lab -e ''", { status = 2, out = false, err = "--lab" })
+row("--sim and -i", "$T --sim -i lo -e ''", { status = 2, out = false, err = "-i" })
+
 --- In the lab
 
 local LAB = run "$T --lab -e ''"

@@ -7,8 +7,8 @@ local reference = require "tcplua.reference"
 
 local page = reference.page()
 
-local MODULES <const> = { "tcp", "expect", "net", "packet", "capture", "task", "process",
-  "test", "verdict", "hash", "reference" }
+local MODULES <const> = { "tcp", "expect", "net", "packet", "capture", "task", "sim",
+  "process", "test", "verdict", "hash", "reference" }
 local PLAIN <const> = { task = { __index = true } } -- modules that are metatables, too
 
 t.test("every function of a module is described", function()
