@@ -1,22 +1,27 @@
 --- applications: one on kernel sockets and one on our own TCP that do the same, for tests that
 -- compare the two. `addr` is where it is, `peer` where whoever talks to it must be.
-local core = require "tcplua.core"
+local core, net = require "tcplua.core", require "tcplua.net"
 local task = require "tcplua.task"
 local tcp = require "tcplua.tcp"
 
-local KERNEL <const>, CONTROL <const> = "192.0.2.2", 9001
+local CONTROL <const> = 9001 -- the port that kernel_end listens on
 local ALPHABET <const> = "abcdefghijklmnopqrstuvwxyz"
 
 local STATES <const> = { [0] = "none", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1",
   "FIN-WAIT-2", "CLOSED", "CLOSED", "CLOSE-WAIT", "LAST-ACK", "none", "CLOSING" }
 
 -- On kernel sockets: kernel_end.c knows the words.
-local kernel = { name = "Linux", peer = "192.0.2.1", addr = KERNEL }
+local kernel = { name = "Linux" }
 kernel.__index = kernel
 
-function kernel.new()
-  local control = assert(tcp.connect { src = "192.0.2.9", dst = KERNEL, port = CONTROL })
-  return setmetatable({ control = control }, kernel)
+local KERNEL <const> = { addr = "192.0.2.2", peer = "192.0.2.1", control = "192.0.2.9" }
+local KERNEL6 <const> = { addr = "2001:db8::2", peer = "2001:db8::1", control = "2001:db8::9" }
+
+-- `six`: by IPv6.
+function kernel.new(six)
+  local at = six and KERNEL6 or KERNEL
+  local control = assert(tcp.connect { src = at.control, dst = at.addr, port = CONTROL })
+  return setmetatable({ control = control, addr = at.addr, peer = at.peer }, kernel)
 end
 
 function kernel:ask(...)
@@ -38,11 +43,15 @@ function kernel:read()
 end
 
 -- On our own, over a pair of links in memory.
-local ours = { name = "ours", peer = "198.51.100.1", addr = "198.51.100.2" }
+local ours = { name = "ours" }
 ours.__index = ours
 
 -- `options` are those of its connections.
-function ours.new(options) return setmetatable({ written = 0, options = options }, ours) end
+function ours.new(options, six)
+  return setmetatable({ written = 0, options = options,
+    addr = six and "2001:db8:1::2" or "198.51.100.2",
+    peer = six and "2001:db8:1::1" or "198.51.100.1" }, ours)
+end
 
 local function with(options, more)
   for name, value in pairs(options) do more[name] = value end
@@ -94,18 +103,28 @@ function ours:reset()
   self.conn, self.listener, self.written = nil, nil, 0
 end
 
--- Starts kernel_end, the program behind the first, and waits until it listens.
+-- Starts kernel_end, the program behind the first, for either family, and waits until it listens;
+-- puts the second and its peer on links in memory.
 local function start(path)
-  local program = assert(io.popen(("%s %s %d >/dev/null"):format(path, KERNEL, CONTROL), "w"))
-  for _ = 1, 100 do
-    local conn = tcp.connect { src = "192.0.2.9", dst = KERNEL, port = CONTROL }
-    if conn then
-      conn:close()
-      return program
-    end
-    task.sleep(0.02)
+  for _, six in ipairs { false, true } do
+    local near, far = net.pair {}
+    local own = ours.new({}, six)
+    assert(net.attach(near, own.peer))
+    assert(net.attach(far, own.addr))
   end
-  error("the program on kernel sockets does not listen")
+  local programs = {}
+  for i, at in ipairs { KERNEL, KERNEL6 } do
+    programs[i] = assert(io.popen(("%s %s %d >/dev/null"):format(path, at.addr, CONTROL), "w"))
+    local conn
+    for _ = 1, 100 do
+      conn = tcp.connect { src = at.control, dst = at.addr, port = CONTROL }
+      if conn then break end
+      task.sleep(0.02)
+    end
+    if not conn then error("the program on kernel sockets does not listen at " .. at.addr) end
+    conn:close()
+  end
+  return { close = function() for _, one in ipairs(programs) do one:close() end end }
 end
 
 return { kernel = kernel, ours = ours, start = start, ALPHABET = ALPHABET }

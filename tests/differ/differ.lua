@@ -6,11 +6,11 @@
 --     TCPLUA_ROWS=1                                    which case shows which row
 --
 -- A case is a state and one segment that comes in it: flags, sequence number, acknowledgment
--- number, options, length. A scripted peer brings either side into the state, sends the segment,
--- writes down every segment that comes back until it is quiet, and then goes on as if nothing had
--- been: good data or the FIN again, and the application reads and writes. What is written down must
--- be the same, or rows of differences.lua say why not. The cases are drawn from the product of all
--- values by a printed seed.
+-- number, options, length; one in four goes by IPv6. A scripted peer brings either side into the
+-- state, sends the segment, writes down every segment that comes back until it is quiet, and then
+-- goes on as if nothing had been: good data or the FIN again, and the application reads and writes.
+-- What is written down must be the same, or rows of differences.lua say why not. The cases are
+-- drawn from the product of all values by a printed seed.
 --
 -- Not compared: windows and the time that an ACK is delayed, for both are free choices, and the
 -- receiver's own timestamp. Retransmissions are put off so far that none is seen, and no limit on
@@ -95,7 +95,8 @@ function peer:send(o)
     ack = o.ack and self.irs + o.ack & 0xffffffff or 0,
     urg = o.flags:find("U", 1, true) and 5 or 0, options = options,
   }
-  assert(self.wire:send(p.ip { src = self.app.peer, dst = self.app.addr } / segment
+  local ip = self.app.addr:find ":" and p.ip6 or p.ip
+  assert(self.wire:send(ip { src = self.app.peer, dst = self.app.addr } / segment
     / stream(o.seq, o.length or 0)))
 end
 
@@ -411,7 +412,7 @@ end
 local function describe(case)
   return ("%s %s %s %s %s %s %d%s"):format(case.state, case.setup,
     case.flags == "" and "none" or case.flags, case.seq, case.ack, case.options, case.length,
-    case.wrap and " wrap" or "")
+    (case.wrap and " wrap" or "") .. (case.six and " IPv6" or ""))
 end
 
 local function canonical(flags)
@@ -428,6 +429,7 @@ local function draw(number)
     seq = pick(VALUES.seq, GOOD.seq), ack = pick(VALUES.ack, GOOD.ack),
     options = pick(VALUES.options[setup], VALUES.options[setup][1]),
     length = pick(VALUES.length), wrap = math.random(4) == 1,
+    six = math.random(4) == 1,
   }
 end
 
@@ -439,7 +441,8 @@ local function parse(name)
     if row[1] == state then
       return {
         state = state, enter = row[2], setup = setup, flags = flags == "none" and "" or flags,
-        seq = seq, ack = ack, options = options, length = tonumber(length), wrap = rest == " wrap",
+        seq = seq, ack = ack, options = options, length = tonumber(length),
+        wrap = rest:find " wrap" ~= nil, six = rest:find " IPv6" ~= nil,
         name = name,
       }
     end
@@ -479,12 +482,11 @@ local function prepare()
   if not net.interface "srv0" then skip("no namespace to be had here") end
   setting("tcp_invalid_ratelimit", 0)
   setting("tcp_early_retrans", 0) -- no tail loss probe
-  if not os.execute("ip route change 192.0.2.0/24 dev srv0 src 192.0.2.2 rto_min 5s") then
-    skip("no program ip to put retransmissions off")
+  for _, route in ipairs { "192.0.2.0/24 src 192.0.2.2", "2001:db8::/64 metric 256" } do
+    if not os.execute(("ip route change %s dev srv0 rto_min 5s"):format(route)) then
+      skip "no program ip to put retransmissions off"
+    end
   end
-  local near, far = net.pair {}
-  assert(net.attach(near, ours.peer))
-  assert(net.attach(far, ours.addr))
   return applications.start(PROGRAM)
 end
 
@@ -515,14 +517,16 @@ local function run(cases, workers)
   local at, tasks = 0, {}
   for i = 1, math.min(workers, #cases) do
     tasks[i] = task.spawn(function()
-      local linux, engine = kernel.new(), ours.new(LATE)
+      local linux, linux6 = kernel.new(), kernel.new(true)
+      local engine, engine6 = ours.new(LATE), ours.new(LATE, true)
       while at < #cases do
         at = at + 1
         local case = cases[at]
-        case.kernel = play(linux, case)
-        case.ours = play(engine, case)
+        case.kernel = play(case.six and linux6 or linux, case)
+        case.ours = play(case.six and engine6 or engine, case)
       end
       linux.control:close()
+      linux6.control:close()
     end)
   end
   for _, one in ipairs(tasks) do one:join() end

@@ -31,7 +31,8 @@
 enum { NOTHING = -1 };
 
 struct application {
-    struct in_addr address;
+    struct sockaddr_storage address; /* of its sockets, port 0 */
+    socklen_t length;
     int listening, connection;
     unsigned written; /* letters so far */
 };
@@ -42,36 +43,47 @@ static _Noreturn void give_up(const char *what)
     exit(1);
 }
 
-static bool address_read(struct sockaddr_in *address, const char *host, const char *port)
+/* The length of the address; 0 if it is none. */
+static socklen_t address_read(struct sockaddr_storage *address, const char *host, const char *port)
 {
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    return inet_pton(AF_INET, host, &address->sin_addr) == 1;
+    struct sockaddr_in ip = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    struct sockaddr_in6 ip6 = {.sin6_family = AF_INET6, .sin6_port = ip.sin_port};
+    if (inet_pton(AF_INET, host, &ip.sin_addr) == 1) {
+        memcpy(address, &ip, sizeof ip);
+        return sizeof ip;
+    }
+    memcpy(address, &ip6, sizeof ip6);
+    if (inet_pton(AF_INET6, host, &((struct sockaddr_in6 *)address)->sin6_addr) != 1)
+        return 0;
+    return sizeof ip6;
 }
 
 static int port_of(int fd)
 {
-    struct sockaddr_in address;
+    struct sockaddr_storage address;
     socklen_t length = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &length) != 0)
         give_up("getsockname");
-    return ntohs(address.sin_port);
+    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
+                                              : ((struct sockaddr_in6 *)&address)->sin6_port);
 }
 
-static int open_socket(int type)
+static int open_socket(const struct application *a, int type)
 {
     int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
+    int fd = socket(a->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
     /* Urgent data stays in line, as RFC 6093 wants it and as ours does. */
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) != 0)
+        setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) != 0 ||
+        bind(fd, (const struct sockaddr *)&a->address, a->length) != 0)
         give_up("socket");
     return fd;
 }
 
-static int open_listener(const struct sockaddr_in *address)
+static int open_listener(const struct application *a)
 {
-    int fd = open_socket(0);
-    if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0 || listen(fd, 128) != 0)
+    int fd = open_socket(a, 0);
+    if (listen(fd, 128) != 0)
         give_up("listen");
     return fd;
 }
@@ -91,9 +103,8 @@ static void reset(struct application *a)
 
 static void do_listen(struct application *a, FILE *out)
 {
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = a->address};
     reset(a);
-    a->listening = open_listener(&any);
+    a->listening = open_listener(a);
     fprintf(out, "%d\n", port_of(a->listening));
 }
 
@@ -107,13 +118,12 @@ static void do_accept(struct application *a, FILE *out, int patience)
 
 static void do_connect(struct application *a, FILE *out, const char *host, const char *port)
 {
-    struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr = a->address}, remote;
+    struct sockaddr_storage remote;
+    socklen_t length = address_read(&remote, host, port);
     reset(a);
-    a->connection = open_socket(SOCK_NONBLOCK);
-    if (!address_read(&remote, host, port) ||
-        bind(a->connection, (struct sockaddr *)&local, sizeof local) != 0 ||
-        (connect(a->connection, (struct sockaddr *)&remote, sizeof remote) != 0 &&
-         errno != EINPROGRESS))
+    a->connection = open_socket(a, SOCK_NONBLOCK);
+    if (length == 0 ||
+        (connect(a->connection, (struct sockaddr *)&remote, length) != 0 && errno != EINPROGRESS))
         give_up("connect");
     fprintf(out, "%d\n", port_of(a->connection));
 }
@@ -197,15 +207,16 @@ static void serve(struct application *a, int control)
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_in address;
-    if (argc != 3 || !address_read(&address, argv[1], argv[2])) {
+    struct application application = {.listening = NOTHING, .connection = NOTHING};
+    application.length = argc == 3 ? address_read(&application.address, argv[1], argv[2]) : 0;
+    if (application.length == 0) {
         fputs("usage: kernel_end ADDRESS PORT\n", stderr);
         return 2;
     }
     signal(SIGCHLD, SIG_IGN);
-    struct application application = {address.sin_addr, NOTHING, NOTHING, 0};
-    struct pollfd ready[2] = {{.fd = open_listener(&address), .events = POLLIN},
+    struct pollfd ready[2] = {{.fd = open_listener(&application), .events = POLLIN},
                               {.fd = STDIN_FILENO, .events = POLLIN}};
+    address_read(&application.address, argv[1], "0");
     puts("listening");
     fflush(stdout);
     while (poll(ready, 2, -1) > 0 && !ready[1].revents) {

@@ -36,7 +36,8 @@ local function peer_new(application)
 end
 
 function peer:send(flags, length, win)
-  assert(self.wire:send(p.ip { src = self.app.peer, dst = self.app.addr } / p.tcp {
+  local ip = self.app.addr:find ":" and p.ip6 or p.ip
+  assert(self.wire:send(ip { src = self.app.peer, dst = self.app.addr } / p.tcp {
     sport = self.sport, dport = self.port, flags = flags, win = win or 65535,
     seq = ISS + self.nxt, ack = flags:find("%.") and self.irs + self.rcv or 0,
     options = flags == "S" and { { "mss", 1000 } } or nil,
@@ -227,7 +228,7 @@ local function text_of(log)
 end
 
 local function attempt(scenario)
-  local linux, engine = kernel.new(), ours.new(scenario.options or {})
+  local linux, engine = kernel.new(scenario.six), ours.new(scenario.options or {}, scenario.six)
   local one = task.spawn(function() scenario.seen = play(linux, scenario) end)
   scenario.got = play(engine, scenario)
   one:join()
@@ -242,9 +243,6 @@ end
 
 if not net.interface "srv0" then skip "no namespace to be had here" end
 setting("tcp_early_retrans", 0) -- no tail loss probe
-local near, far = net.pair {}
-assert(net.attach(near, ours.peer))
-assert(net.attach(far, ours.addr))
 local program = applications.start(PROGRAM)
 
 local function all(list)
@@ -256,6 +254,12 @@ local function all(list)
     if scenario.why then left[#left + 1] = scenario end
   end
   return left
+end
+
+for i = 1, #scenarios do
+  local six = setmetatable({ six = true }, { __index = scenarios[i] })
+  six.name = scenarios[i].name .. ", IPv6"
+  scenarios[#scenarios + 1] = six
 end
 
 -- A machine that was too busy to keep the time is no difference: what failed is tried again.
