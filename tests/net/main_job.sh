@@ -64,20 +64,24 @@ serve_end "200 runs"
 no_reset "200 runs"
 echo "ok: 200 of 200"
 
-serve far 192.168.56.1 8086 20
+many=200
+! grep -q __asan_init "$TCPLUA" || many=20
+serve far 192.168.56.1 8086 "$many"
 clients=
-for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+i=0
+while [ "$i" -lt "$many" ]; do
+    i=$((i + 1))
     "$TCPLUA" "$client" 192.168.56.2 192.168.56.1 8086 2>"$folder/err$i" &
     clients="$clients $!"
 done
 i=0
 for process in $clients; do
     i=$((i + 1))
-    wait "$process" || fail "20 at once, client $i: status $?: $(cat "$folder/err$i")"
+    wait "$process" || fail "$many at once, client $i: status $?: $(cat "$folder/err$i")"
 done
-serve_end "20 at once"
-no_reset "20 at once"
-echo "ok: J11 20 of 20 at once"
+serve_end "$many at once"
+no_reset "$many at once"
+echo "ok: J11 $many at once"
 
 # The server closes first and keeps TIME-WAIT; a client that comes again from the same port is let
 # in only if its sequence numbers have moved on (RFC 9293 3.10.7.4), across processes too.
