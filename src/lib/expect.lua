@@ -243,8 +243,8 @@ local function candidates(strings)
   return list
 end
 
---- Waits for a segment like `what`, consumes the first there is, and returns it; the others stay for
--- later expectations.
+--- Waits for a segment like `what`, consumes the first there is, and returns it; the others stay
+-- for later expectations.
 function conn:expect(what, options)
   local wanted = template.of(what)
   local o = times_of(wanted, options)
@@ -425,8 +425,9 @@ function expect.doubling(list, tolerance, options)
     local now = list[i].time - list[i - 1].time
     local ok = now >= before * 2 * (1 - tolerance) and now <= before * 2 * (1 + tolerance)
     if not ok then
-      return judge(false, ("%.3f s between segments #%d and #%d, and %.3f s after that: wanted twice"
-        .. " the time, give or take %g %%"):format(before, list[i - 2].index, list[i - 1].index,
+      local message = "%.3f s between segments #%d and #%d, and %.3f s after that: wanted twice the"
+        .. " time, give or take %g %%"
+      return judge(false, message:format(before, list[i - 2].index, list[i - 1].index,
         now, tolerance * 100), options)
     end
   end
