@@ -28,6 +28,14 @@ enum tcp_mode tcp_mode(const struct tcp *tcp)
     return tcp->mode;
 }
 
+/* What opens the connection is out: unless all is the script's, it is sent again like any other. */
+static void watch_opening(struct tcp *tcp, int64_t now)
+{
+    bool ours = tcp->mode != TCP_MANUAL && is_opening(tcp) && tcp->snd_una != tcp->snd_nxt;
+    if (ours && !tcb_is_armed(tcp, TIMER_RETRANSMIT))
+        tcb_arm(tcp, TIMER_RETRANSMIT, tcb_later(now, tcp->rto.value));
+}
+
 void tcp_set_mode(struct tcp *tcp, enum tcp_mode mode, int64_t now)
 {
     if (mode == tcp->mode)
@@ -36,6 +44,7 @@ void tcp_set_mode(struct tcp *tcp, enum tcp_mode mode, int64_t now)
     tcp->dirty = true;
     if (is_opening(tcp))
         tcp->opened = now; /* the time in the script's hands does not count */
+    watch_opening(tcp, now);
     /* The peer may have been told another window, or nothing at all. */
     if (mode != TCP_MANUAL && tcb_is_open(tcp))
         tcp->ack_now = true;
@@ -81,28 +90,35 @@ void tcp_draft(const struct tcp *tcp, uint16_t flags, struct segment *s, int64_t
     s->options.wscale = tcp->rcv_wscale;
 }
 
-/* What was acknowledged and offered by hand is so. The right edge that was offered once is never
- * taken back here, whatever the script tells the peer. */
+/* What was acknowledged and offered by hand is so, as far as there is room for it. The right edge
+ * that was offered once is never taken back here, whatever the script tells the peer. */
 static void acknowledged(struct tcp *tcp, const struct segment *s)
 {
     uint32_t window = s->flags & TCP_SYN ? s->window : (uint32_t)s->window << tcp->rcv_wscale;
     if (!tcp->heard || s->ack != tcb_rcv_nxt(tcp) || s->flags & TCP_RST)
         return;
     tcp->last_ack_sent = s->ack;
-    tcp->rcv_adv = seq_max(tcp->rcv_adv, s->ack + window);
+    if (!is_opening(tcp)) /* a SYN-ACK that follows could not say as much */
+        tcp->rcv_adv = seq_max(tcp->rcv_adv, seq_min(s->ack + window, tcb_window_edge(tcp)));
     tcp->ack_now = false;
     tcp->ack_debt = 0;
     tcb_disarm(tcp, TIMER_ACK);
 }
 
-/* A SYN by hand offers what its options say, and no more. */
+/* A SYN by hand offers what its options say, and no more; one that answers a SYN, no more than that
+ * one did. */
 static void offered(struct tcp *tcp, const struct segment *s)
 {
     const struct segment_options *o = &s->options;
-    tcp->config.wscale = tcp->wscale = o->has_wscale;
-    tcp->config.timestamps = tcp->timestamps = o->has_timestamp;
-    tcp->config.sack = tcp->sack = o->sack_permitted;
-    tcp->rcv_wscale = !o->has_wscale ? 0 : o->wscale < WSCALE_MAX ? o->wscale : WSCALE_MAX;
+    tcp->config.wscale = o->has_wscale;
+    tcp->config.timestamps = o->has_timestamp;
+    tcp->config.sack = o->sack_permitted;
+    tcp->wscale = o->has_wscale && (tcp->wscale || !tcp->heard);
+    tcp->timestamps = o->has_timestamp && (tcp->timestamps || !tcp->heard);
+    tcp->sack = o->sack_permitted && (tcp->sack || !tcp->heard);
+    tcp->rcv_wscale = !tcp->wscale ? 0 : o->wscale < WSCALE_MAX ? o->wscale : WSCALE_MAX;
+    if (!tcp->wscale)
+        tcp->snd_wscale = 0;
     tcp->snd_nxt = tcp->iss + 1;
 }
 
@@ -128,6 +144,7 @@ void tcp_sent(struct tcp *tcp, const struct segment *s, int64_t now)
 {
     bool first = s->flags & TCP_SYN, idle = tcp->snd_una == tcp->snd_nxt;
     uint32_t before = tcp->snd_nxt;
+    tcp->dirty = tcp->by_hand = true;
     tcp->segs_out++;
     tcp->id = s->id;
     if (s->flags & TCP_ACK)
@@ -150,4 +167,5 @@ void tcp_sent(struct tcp *tcp, const struct segment *s, int64_t now)
     if (idle)
         tcp->waited = now;
     rto_sent(&tcp->rto, tcp->snd_nxt, now);
+    watch_opening(tcp, now);
 }

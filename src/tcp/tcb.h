@@ -52,6 +52,7 @@ struct tcp {
     enum tcp_state state;
     enum tcp_reason reason;
     enum tcp_mode mode;
+    bool by_hand; /* a script has sent segments, which keep to no window */
     unsigned events;
     bool dirty;                    /* tcp_output() may have something */
     bool softly;                   /* an ICMP error came that was not fatal by itself */

@@ -80,7 +80,7 @@ static const char *check_progress(const struct tcp *tcp, struct tcp_watch *watch
         HOLDS(seq_ge(tcp->snd_nxt, watch->snd_nxt));
         edge = seq_max(edge, watch->snd_edge);
         /* One octet more may be a probe. */
-        HOLDS(tcp->state < TCPS_ESTABLISHED || seq_le(tcp->snd_nxt, edge + 1));
+        HOLDS(tcp->by_hand || tcp->state < TCPS_ESTABLISHED || seq_le(tcp->snd_nxt, edge + 1));
     }
     watch->sending = true;
     watch->snd_una = tcp->snd_una;

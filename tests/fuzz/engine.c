@@ -144,11 +144,33 @@ static struct segment make_segment(struct drive *d, uint16_t flags)
     return s;
 }
 
+/* The script sends a segment by hand, and is believed where it fits. */
+static void by_hand(struct drive *d)
+{
+    struct tcp_info before, after;
+    tcp_info(d->tcp, &before);
+    const uint32_t marks[] = {before.snd_nxt, before.snd_nxt, before.snd_una, ISS};
+    struct segment s = {.seq = near(d, marks, 4), .payload = d->bytes};
+    s.flags = (uint16_t)(take(d) & (TCP_SYN | TCP_FIN | TCP_PSH | TCP_ACK | TCP_RST));
+    s.ack = before.rcv_nxt - (take(d) & 1);
+    s.window = (uint16_t)(take(d) * 200U);
+    s.length = 8U * take(d);
+    s.options.has_wscale = s.flags & TCP_PSH;
+    s.options.wscale = take(d) % 20;
+    size_t place = s.seq + (s.flags & TCP_SYN ? 1U : 0U) - ISS - 1;
+    for (size_t k = 0; k < s.length; k++)
+        d->bytes[k] = ours(place + k);
+    tcp_sent(d->tcp, &s, d->now);
+    tcp_info(d->tcp, &after);
+    if (after.snd_nxt != before.snd_nxt && place + s.length > d->written)
+        d->written = place + s.length;
+}
+
 static void application(struct drive *d, uint8_t b)
 {
     uint8_t bytes[4096];
     size_t length = (size_t)take(d) * 16;
-    switch (b % 6) {
+    switch (b % 8) {
     case 0:
     case 1:
         for (size_t i = 0; i < length; i++)
@@ -170,6 +192,12 @@ static void application(struct drive *d, uint8_t b)
     case 4:
         tcp_urge(d->tcp);
         CHECK(tcp_urgent(d->tcp) < 1U << 31);
+        break;
+    case 5:
+        tcp_set_mode(d->tcp, (enum tcp_mode)(length / 16 % 3), d->now);
+        break;
+    case 6:
+        by_hand(d);
         break;
     default:
         if (b > 250)
@@ -262,6 +290,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     begin(&d);
     while (d.at < d.end)
         event(&d);
+
+    tcp_set_mode(d.tcp, TCP_AUTO, d.now);
 
     /* Nobody answers any more: every timer runs out, and what waits for an answer gives up. */
     tcp_shutdown(d.tcp, d.now);

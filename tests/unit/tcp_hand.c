@@ -130,6 +130,25 @@ static void a_handshake_by_hand(void **state)
     talk_free(t);
 }
 
+static void a_syn_by_hand_is_sent_again_in_auto(void **state)
+{
+    (void)state;
+    struct talk *t = talk_new();
+    struct segment syn;
+    t->tcp = tcp_new(&t->config);
+    tcp_connect(t->tcp, t->now);
+    tcp_set_mode(t->tcp, TCP_MANUAL, t->now);
+    tcp_draft(t->tcp, TCP_SYN, &syn, t->now);
+    tcp_sent(t->tcp, &syn, t->now);
+    pass(t, 500 * S); /* longer than a SYN is tried by the engine */
+    expect(t, "");
+    tcp_set_mode(t->tcp, TCP_AUTO, t->now);
+    expect(t, "");
+    pass(t, 1 * S);
+    expect(t, "S 0 mss 1000");
+    talk_free(t);
+}
+
 /* Bytes that the application has queued and that the script has sent others for. */
 static void the_script_s_bytes_replace_those_that_wait(void **state)
 {
@@ -171,6 +190,7 @@ int main(void)
         cmocka_unit_test(what_is_out_of_place_changes_nothing),
         cmocka_unit_test(a_fin_by_hand_closes),
         cmocka_unit_test(a_handshake_by_hand),
+        cmocka_unit_test(a_syn_by_hand_is_sent_again_in_auto),
         cmocka_unit_test(the_script_s_bytes_replace_those_that_wait),
         cmocka_unit_test(an_abort_resets_in_every_mode),
     };
