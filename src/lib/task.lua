@@ -22,7 +22,7 @@ local main = {}         -- what the main chunk waits for, kept like a task
 local current           -- the task that runs, nil in the main chunk
 local waiting = {}      -- set of the tasks that wait
 local soonest = math.huge -- none of them has a deadline before this
-local waiters = {}      -- object -> set of those (main among them) that wait for its news
+local waiters = {}      -- object -> who waits for its news (main, too); several are a set: crowd
 local servers = setmetatable({}, { __mode = "k" }) -- object -> what is called at its news
 local ready = {}        -- tasks to be resumed, in order
 local failed            -- a task that failed before anybody joined it
@@ -30,19 +30,25 @@ local limit = math.huge -- core.monotonic() at which the main chunk stops waitin
 local limit_error       -- with which error
 
 local function add(me, source)
-  local set = waiters[source]
-  if not set then
-    set = {}
-    waiters[source] = set
+  local one = waiters[source]
+  if not one then
+    waiters[source] = me
+  elseif one.crowd then
+    one.crowd[me] = true
+  else
+    waiters[source] = { crowd = { [one] = true, [me] = true } }
   end
-  set[me] = true
   if source.raw_await then source:raw_await() end -- a link is only looked at while awaited
 end
 
 local function remove(me, source)
-  local set = waiters[source]
-  set[me] = nil
-  if next(set) == nil then waiters[source] = nil end
+  local one = waiters[source]
+  if one.crowd then
+    one.crowd[me] = nil
+    if next(one.crowd) == nil then waiters[source] = nil end
+  else
+    waiters[source] = nil
+  end
 end
 
 -- A source is an object of a class; a table without one is a list of sources.
@@ -76,9 +82,10 @@ end
 local function stir(source)
   local server = servers[source]
   if server then server() end
-  local set = waiters[source]
-  if not set then return end
-  for me in pairs(set) do wake(me, true) end
+  local one = waiters[source]
+  if not one then return end
+  if not one.crowd then return wake(one, true) end
+  for me in pairs(one.crowd) do wake(me, true) end
 end
 
 local function finish(me, ok, ...)

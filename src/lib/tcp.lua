@@ -30,6 +30,8 @@
 --     timestamps = true     timestamps and PAWS (7323)
 --     sack = true           selective acknowledgment, D-SACK and recovery by it (2018, 2883, 6675)
 --     ecn = false           ask for explicit congestion notification (3168); answered where asked
+--     gso = true            full segments in a row leave as one, for the kernel or the card to cut,
+--                           where the wire is a packet socket that nothing records or traces
 --     nagle = true          small segments wait while something is outstanding (9293 3.7.4)
 --     delayed_ack = 0.04    seconds that an ACK may wait, the first 16 left aside (9293 3.8.6.3)
 --     congestion = "cubic"  CUBIC (9438); or "newreno" (5681, 6582)

@@ -43,6 +43,8 @@ struct frame {
     int64_t time;         /* wall clock, nanoseconds since 1970, taken by the kernel if it can; 0 in
                              one to be sent stands for now */
     unsigned flags;       /* FRAME_… */
+    uint16_t segment; /* to be sent in pieces of so many bytes of TCP payload, with an unfinished
+                         checksum (segment_append()): for links with `gso`. 0: as it is */
 };
 
 #define LINK_FDS   4  /* the most descriptors a link has */
@@ -74,6 +76,8 @@ struct link {
     struct addr mac; /* of this end; kind ADDR_NONE on a LINK_IP link */
     uint32_t mtu;    /* bytes of IP datagram a frame can carry */
     bool whole_sums; /* nobody leaves checksums to hardware: what looks like that is damaged */
+    uint32_t gso;    /* and to be cut, if it can cut (generic segmentation offload); else 0, and
+                        around a wrapper too: what it records is what is on the wire */
 };
 
 /* Hands one frame to the wire. A wire that is full for the moment (ENOBUFS, EAGAIN) counts as sent

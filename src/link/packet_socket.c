@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <linux/if_packet.h> /* after the C library's headers, which it heeds */
+#include <linux/virtio_net.h>
 
 #include "base/text.h"
 #include "link/device.h"
@@ -23,6 +24,7 @@
 struct packet {
     struct link link;
     int fd, index;
+    int cutter;      /* for frames that the kernel is to cut; -1 until there is one */
     bool bound;      /* to the interface alone: the kernel reads the protocol in the frame */
     bool expression; /* the caller has given a filter: it stays */
     uint64_t drops;
@@ -77,11 +79,63 @@ static bool refused(const struct packet *self, int cause, const struct frame *fr
                 frame->length, shown_iface(&self->link, shown), (unsigned)self->link.mtu);
 }
 
+/* The socket for frames that go with a struct virtio_net_hdr. */
+static bool open_cutter(struct packet *self)
+{
+    const int yes = 1;
+    if (self->cutter < 0)
+        self->cutter = socket_open(AF_PACKET, SOCK_RAW, 0, NULL);
+    if (self->cutter < 0)
+        return false;
+    socket_room(self->cutter);
+    return setsockopt(self->cutter, SOL_PACKET, PACKET_VNET_HDR, &yes, sizeof yes) == 0;
+}
+
+/* Leaves the cutting to the kernel, or to the card. A kernel that cannot do it loses this one frame
+ * and is not asked again. */
+static bool send_cut(struct packet *self, const struct frame *frame, struct error *err)
+{
+    struct sockaddr_ll to;
+    size_t ip = self->link.medium == LINK_ETHERNET ? ETHER_HDR_LEN : 0;
+    if (!address(self, frame, &to, err))
+        return false;
+    bool ip4 = frame->bytes[ip] >> 4 == 4;
+    size_t tcp = ip + (ip4 ? 20 : 40);
+    struct virtio_net_hdr head = {
+        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+        .gso_type = ip4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6,
+        .hdr_len = (uint16_t)(tcp + (size_t)(frame->bytes[tcp + 12] >> 4) * 4),
+        .gso_size = frame->segment,
+        .csum_start = (uint16_t)tcp,
+        .csum_offset = 16,
+    };
+    struct iovec pieces[] = {
+        {.iov_base = &head, .iov_len = sizeof head},
+        {.iov_base = (void *)(uintptr_t)frame->bytes, .iov_len = frame->length},
+    };
+    struct msghdr message = {
+        .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = pieces, .msg_iovlen = 2};
+    ssize_t n;
+    if (self->cutter < 0 && !open_cutter(self)) {
+        self->link.gso = 0;
+        return true;
+    }
+    do
+        n = sendmsg(self->cutter, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EINVAL)
+        self->link.gso = 0;
+    return n >= 0 || errno == EAGAIN || errno == ENOBUFS || errno == EINVAL ||
+           refused(self, errno, frame, err);
+}
+
 static bool packet_send(struct link *link, const struct frame *frame, struct error *err)
 {
     struct packet *self = (struct packet *)link;
     struct sockaddr_ll to;
     ssize_t n;
+    if (frame->segment)
+        return send_cut(self, frame, err);
     if (!address(self, frame, &to, err))
         return false;
     do
@@ -91,10 +145,10 @@ static bool packet_send(struct link *link, const struct frame *frame, struct err
     return n >= 0 || errno == EAGAIN || errno == ENOBUFS || refused(self, errno, frame, err);
 }
 
-static bool packet_send_many(struct link *link, const struct frame *frames, size_t count,
-                             size_t *sent, struct error *err)
+/* Frames that are to go as they are. */
+static bool send_batch(struct packet *self, const struct frame *frames, size_t count, size_t *sent,
+                       struct error *err)
 {
-    struct packet *self = (struct packet *)link;
     struct sockaddr_ll to[LINK_BATCH];
     struct socket_batch batch;
     size_t good = 0;
@@ -110,6 +164,25 @@ static bool packet_send_many(struct link *link, const struct frame *frames, size
     if (cause)
         return refused(self, cause, &frames[*sent], err);
     return good == count || *sent < good;
+}
+
+static bool packet_send_many(struct link *link, const struct frame *frames, size_t count,
+                             size_t *sent, struct error *err)
+{
+    struct packet *self = (struct packet *)link;
+    *sent = 0;
+    while (*sent < count) {
+        size_t went = 0, run = 0;
+        while (*sent + run < count && !frames[*sent + run].segment)
+            run++;
+        if (run == 0 && !send_cut(self, &frames[*sent], err))
+            return false;
+        bool good = run == 0 || send_batch(self, frames + *sent, run, &went, err);
+        *sent += run ? went : 1;
+        if (!good || went < run)
+            return good;
+    }
+    return true;
 }
 
 static int packet_recv(struct link *link, struct frame *frame, struct error *err)
@@ -160,13 +233,18 @@ static int packet_fds(struct link *link, int fds[static LINK_FDS])
 
 /* ARP and IP; of TCP only what has a port of the range at either end, so that what the kernel sends
  * from a port of ours is seen too. Fragments and IPv6 with extension headers pass: their ports are
- * for others to find. The rows are named for their jumps. */
+ * for others to find. What goes out and is yet to be cut is our own, by another socket (send_cut());
+ * copies of that would cost more than it. The rows are named for their jumps. */
 static bool packet_ports(struct link *link, uint16_t low, uint16_t high, struct error *err)
 {
     struct packet *self = (struct packet *)link;
     if (self->expression)
         return true;
     enum {
+        TYPE,
+        IS_OUT,
+        LENGTH,
+        IS_LONG,
         PROTOCOL,
         IS_ARP,
         IS_IP6,
@@ -195,6 +273,11 @@ static bool packet_ports(struct link *link, uint16_t low, uint16_t high, struct 
 #define LOAD(size, mode, offset)   BPF_STMT(BPF_LD | (size) | (mode), (offset))
 #define JUMP(test, value, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, value, yes, no)
     struct sock_filter rows[ROWS] = {
+        [TYPE] = LOAD(BPF_B, BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+        [IS_OUT] = JUMP(BPF_JEQ, PACKET_OUTGOING, 0, TO(IS_OUT, PROTOCOL)),
+        [LENGTH] = LOAD(BPF_W, BPF_LEN, 0),
+        [IS_LONG] = JUMP(BPF_JGT, ip + link->mtu, TO(IS_LONG, DROP), 0),
+
         [PROTOCOL] = LOAD(BPF_W, BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
         [IS_ARP] = JUMP(BPF_JEQ, ETHERTYPE_ARP, TO(IS_ARP, ACCEPT), 0),
         [IS_IP6] = JUMP(BPF_JEQ, ETHERTYPE_IPV6, TO(IS_IP6, NEXT6), 0),
@@ -242,6 +325,8 @@ static void packet_close(struct link *link)
     struct packet *self = (struct packet *)link;
     if (self->fd >= 0)
         close(self->fd);
+    if (self->cutter >= 0)
+        close(self->cutter);
     free(self);
 }
 
@@ -328,7 +413,7 @@ static struct packet *prepare(const char *iface, struct error *err)
         fail(err, ERROR_ENVIRONMENT, "ENOMEM", "no memory for a packet link");
         return NULL;
     }
-    self->fd = -1;
+    self->fd = self->cutter = -1;
     self->index = device.index;
     self->link.ops = &packet_ops;
     self->link.mac = device.mac;
@@ -345,6 +430,8 @@ static struct packet *prepare(const char *iface, struct error *err)
 struct link *link_open_packet(const char *iface, const char *filter, struct error *err)
 {
     struct packet *self = prepare(iface, err);
+    if (self)
+        self->link.gso = UINT16_MAX;
     if (self && (!attach(self, filter, err) || !join(self, err))) {
         packet_close(&self->link);
         return NULL;

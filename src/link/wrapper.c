@@ -18,6 +18,7 @@ void *wrapper_open(size_t size, const struct link_ops *ops, struct link *inner, 
     }
     self->link = *inner;
     self->link.ops = ops;
+    self->link.gso = 0;
     self->inner = inner;
     return self;
 }

@@ -360,3 +360,33 @@ size_t segment_write(const struct segment *s, uint8_t *bytes, size_t size)
     write_tcp(s, bytes + ip, tcp);
     return total;
 }
+
+bool segment_continues(const struct segment *s, const struct segment *next)
+{
+    const struct segment_options *a = &s->options, *b = &next->options;
+    return s->flags == TCP_ACK && (next->flags | TCP_PSH) == (TCP_ACK | TCP_PSH) && s->length > 0 &&
+           next->length > 0 && next->seq == s->seq + (uint32_t)s->length && next->ack == s->ack &&
+           next->window == s->window && next->ttl == s->ttl && next->tos == s->tos &&
+           next->id == (uint16_t)(s->id + 1) && a->has_timestamp == b->has_timestamp &&
+           a->tsval == b->tsval && a->tsecr == b->tsecr && a->sacks == 0 && b->sacks == 0 && a->first_length == 0 && b->first_length == 0;
+}
+
+size_t segment_append(uint8_t *bytes, size_t length, const struct segment *next)
+{
+    bool ip4 = next->src.kind == ADDR_IP4;
+    uint8_t *tcp = bytes + (ip4 ? IP4_HEADER : IP6_HEADER);
+    memcpy(bytes + length, next->payload, next->length);
+    length += next->length;
+    if (ip4) {
+        put16(bytes + 2, (uint32_t)length);
+        put16(bytes + 10, 0);
+        put16(bytes + 10, checksum_finish(checksum_add(0, bytes, IP4_HEADER)));
+    } else {
+        put16(bytes + 4, (uint32_t)(length - IP6_HEADER));
+    }
+    tcp[13] |= (uint8_t)(next->flags & TCP_PSH);
+    uint64_t sum = checksum_pseudo(0, &next->src, &next->dst, PROTO_TCP,
+                                   (uint32_t)(length - (size_t)(tcp - bytes)));
+    put16(tcp + 16, checksum_fold(sum));
+    return length;
+}

@@ -99,6 +99,15 @@ const char *segment_verdict_name(enum segment_verdict verdict);
  * Linux's order: MSS, SACK permitted, timestamps, NOP, window scale, SACK blocks. */
 size_t segment_write(const struct segment *s, uint8_t *bytes, size_t size);
 
+/* Whether `next` goes on where `s` ends and is like it in all but data, PSH and what is counted for
+ * each segment: then both can leave as one, to be cut on the way (segmentation offload). */
+bool segment_continues(const struct segment *s, const struct segment *next);
+
+/* Lengthens a datagram of `length` bytes, which segment_write() has made of what `next` continues,
+ * by the payload of `next`, for which there must be room; returns the new length, at most 65535.
+ * Its TCP checksum is now that of the pseudo-header alone, to be finished in each piece. */
+size_t segment_append(uint8_t *bytes, size_t length, const struct segment *next);
+
 /* Length of the TCP options that segment_write() would write, padding included. */
 size_t segment_options_length(const struct segment_options *o);
 

@@ -43,7 +43,8 @@ static struct conn *push_closed(lua_State *L)
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
-        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "md5", "mode", "watched"
+        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "gso", "md5", "mode",       \
+        "watched"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
@@ -92,6 +93,7 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         raise_mistake(L, "option 'congestion' is \"cubic\" or \"newreno\", not \"%s\"", congestion);
     options->mode = check_mode(L, field_string(L, index, "mode", "auto"));
     options->watched = field_boolean(L, index, "watched", options->mode != TCP_AUTO);
+    options->gso = field_boolean(L, index, "gso", true);
     enum tcp_ecn ecn = field_boolean(L, index, "ecn", false) ? TCP_ECN_ASK : TCP_ECN_ANSWER;
     *tcp = (struct tcp_config){
         .ecn = ecn,
@@ -248,7 +250,7 @@ static int conn_raw_error(lua_State *L)
 static int conn_trouble(lua_State *L)
 {
     struct endpoint *endpoint = check_conn(L);
-    if (!endpoint->soft)
+    if (!endpoint->soft_error)
         return 0;
     lua_pushstring(L, endpoint->soft_error);
     return 1;

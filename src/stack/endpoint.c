@@ -51,6 +51,8 @@ static void remove_from_stack(struct endpoint *endpoint)
     while (*at != endpoint)
         at = &(*at)->next;
     *at = endpoint->next;
+    deadlines_remove(&stack->deadlines, &endpoint->deadline);
+    stack->ports[tcp_flow(endpoint->tcp)->lport]--;
     if (endpoint->dirty) {
         at = &stack->dirty;
         while (*at != endpoint)
@@ -73,6 +75,8 @@ static void dispose(struct endpoint *endpoint)
     puppet_free(endpoint->puppet);
     tcp_free(endpoint->tcp);
     auth_free(endpoint->auth);
+    free(endpoint->error);
+    free(endpoint->soft_error);
     free(endpoint);
 }
 
@@ -109,9 +113,25 @@ void endpoint_fail(struct endpoint *endpoint, enum error_kind kind, const char *
     vsnprintf(sentence, sizeof sentence, format, args);
     va_end(args);
     endpoint->failed = true;
-    fail(&endpoint->error, kind, code, "%s: %s", peer_text(endpoint, peer), sentence);
+    endpoint->error = malloc(sizeof *endpoint->error);
+    fail(endpoint->error, kind, code, "%s: %s", peer_text(endpoint, peer), sentence);
     tcp_abort(endpoint->tcp, clock_now(&endpoint->stack->network->clock));
     endpoint_dirty(endpoint);
+}
+
+/* What went wrong without ending the connection: the latest of it counts. */
+static void note_trouble(struct endpoint *endpoint, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void note_trouble(struct endpoint *endpoint, const char *format, ...)
+{
+    char sentence[120];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    free(endpoint->soft_error);
+    endpoint->soft_error = strdup(sentence);
 }
 
 /* Whether this host's kernel has sent resets since the connection began: the one thing that can be
@@ -129,14 +149,22 @@ static void blame_kernel(const struct endpoint *endpoint, struct error *err)
 
 const struct error *endpoint_error(struct endpoint *endpoint)
 {
+    static const struct error no_memory = {
+        ERROR_ENVIRONMENT, "ENOMEM", "a connection failed, and there is no memory left to say why"};
+    if (!endpoint->failed && tcp_reason(endpoint->tcp) == TCP_FINE)
+        return NULL;
+    if (!endpoint->failed)
+        endpoint->error = malloc(sizeof *endpoint->error);
+    if (!endpoint->error)
+        return &no_memory;
     if (endpoint->failed)
-        return &endpoint->error;
+        return endpoint->error;
     char peer[ADDR_TEXT + 10];
-    struct error *err = &endpoint->error;
+    struct error *err = endpoint->error;
+    const char *soft = endpoint->soft_error;
     peer_text(endpoint, peer);
     switch (tcp_reason(endpoint->tcp)) {
     case TCP_FINE:
-        return NULL;
     case TCP_REFUSED:
         fail(err, ERROR_NETWORK, "ECONNREFUSED", "connection refused by %s", peer);
         blame_kernel(endpoint, err);
@@ -146,15 +174,15 @@ const struct error *endpoint_error(struct endpoint *endpoint)
         blame_kernel(endpoint, err);
         break;
     case TCP_TIMED_OUT:
-        if (endpoint->soft)
+        if (soft)
             fail(err, ERROR_NETWORK, "EHOSTUNREACH", "no answer from %s; last heard: %s", peer,
-                 endpoint->soft_error);
+                 soft);
         else
             fail(err, ERROR_NETWORK, "ETIMEDOUT", "no answer from %s; gave up sending", peer);
         break;
     case TCP_UNREACHABLE:
         fail(err, ERROR_NETWORK, "EHOSTUNREACH", "%s cannot be reached: %s", peer,
-             endpoint->soft_error);
+             soft ? soft : "an ICMP error said so");
         break;
     case TCP_ABORTED:
         fail(err, ERROR_NETWORK, "ECONNABORTED", "the connection to %s was aborted by this side",
@@ -175,9 +203,7 @@ static void send_failed(struct endpoint *endpoint, const struct error *why)
     if (tcp_state(endpoint->tcp) == TCPS_SYN_SENT) {
         endpoint_fail(endpoint, why->kind, why->code, "%s", why->message);
     } else {
-        endpoint->soft = true;
-        snprintf(endpoint->soft_error, sizeof endpoint->soft_error, "%.*s",
-                 (int)sizeof endpoint->soft_error - 1, why->message);
+        note_trouble(endpoint, "%s", why->message);
     }
 }
 
@@ -197,38 +223,46 @@ static bool shrink(struct endpoint *endpoint, uint32_t seq, size_t length, int64
     return after.snd_mss < before.snd_mss;
 }
 
-/* Sends the datagram of `length` bytes in the stack's frame, if no script wants it first. */
-static bool send_one(struct endpoint *endpoint, size_t length, int64_t now, struct error *err)
+/* One that a script has strings on: they see each segment by itself before it leaves. */
+static struct outbox_result send_watched(struct endpoint *endpoint, const struct segment *segment,
+                                         int64_t now, struct error *err)
 {
     struct stack *stack = endpoint->stack;
     struct puppet *puppet = endpoint->puppet;
-    if (puppet && puppet_holds(puppet, stack->frame + 14, length))
-        return true;
-    if (puppet)
-        puppet_sent(puppet, stack->frame + 14, length);
-    return stack_transmit(stack, &endpoint->hop, length, now, err);
+    uint8_t *ip = stack->frame + STACK_ETHER;
+    size_t length = auth_write(endpoint->auth, segment, ip, sizeof stack->frame - STACK_ETHER);
+    struct outbox_result result = {.sent = true, .seq = segment->seq, .length = length};
+    if (length == 0 || puppet_holds(puppet, ip, length))
+        return result;
+    puppet_sent(puppet, ip, length);
+    result.sent = stack_transmit(stack, &endpoint->hop, length, now, err);
+    return result;
 }
 
 static void send_all(struct endpoint *endpoint, int64_t now)
 {
     struct stack *stack = endpoint->stack;
+    struct outbox_result result = {.sent = true};
     struct segment segment;
     struct error err;
-    uint32_t seq = 0;
-    size_t unsent = 0; /* bytes of the datagram that the wire refused */
-    while (tcp_output(endpoint->tcp, &segment, now)) {
-        size_t length =
-            auth_write(endpoint->auth, &segment, stack->frame + 14, sizeof stack->frame - 14);
-        if (length == 0 || unsent)
-            continue; /* one reason is enough, not one for each segment */
-        if (!send_one(endpoint, length, now, &err)) {
-            unsent = length;
-            seq = segment.seq;
+    while (result.sent && tcp_output(endpoint->tcp, &segment, now)) {
+        if (endpoint->puppet) {
+            result = send_watched(endpoint, &segment, now, &err);
+        } else if (!outbox_add(&stack->outbox, endpoint, &segment)) {
+            result = outbox_send(stack, &endpoint->hop, now, &err);
+            outbox_add(&stack->outbox, endpoint, &segment);
         }
     }
-    if (unsent && strcmp(err.code, "EMSGSIZE") == 0 && shrink(endpoint, seq, unsent, now))
+    if (result.sent)
+        result = outbox_send(stack, &endpoint->hop, now, &err);
+    if (result.sent)
+        return;
+    stack->outbox.count = stack->outbox.used = 0;
+    while (tcp_output(endpoint->tcp, &segment, now))
+        ; /* one reason is enough, not one for each segment */
+    if (strcmp(err.code, "EMSGSIZE") == 0 && shrink(endpoint, result.seq, result.length, now))
         endpoint_dirty(endpoint);
-    else if (unsent)
+    else
         send_failed(endpoint, &err);
 }
 
@@ -236,9 +270,7 @@ void endpoint_step(struct endpoint *endpoint, int64_t now)
 {
     struct stack *stack = endpoint->stack;
     send_all(endpoint, now);
-    int64_t when = tcp_deadline(endpoint->tcp);
-    if (when < stack->deadline)
-        stack->deadline = when;
+    deadlines_move(&stack->deadlines, &endpoint->deadline, tcp_deadline(endpoint->tcp));
     unsigned events = tcp_events(endpoint->tcp);
     enum tcp_state state = tcp_state(endpoint->tcp);
     if (stack->network->trace && !stack->unseen && state != endpoint->traced) {
@@ -277,9 +309,7 @@ void endpoint_icmp(struct endpoint *endpoint, const struct icmp_error *icmp, int
     if (!plausible)
         return;
     char from[ADDR_TEXT];
-    endpoint->soft = true;
-    snprintf(endpoint->soft_error, sizeof endpoint->soft_error, "%s (ICMP from %s)", icmp->text,
-             addr_format(&icmp->from, from));
+    note_trouble(endpoint, "%s (ICMP from %s)", icmp->text, addr_format(&icmp->from, from));
     endpoint_dirty(endpoint);
 }
 
@@ -296,9 +326,7 @@ void endpoint_neighbour(struct endpoint *endpoint)
         endpoint_fail(endpoint, ERROR_NETWORK, "EHOSTUNREACH", "no answer to %s for %s%s%s", asked,
                       hop, iface[0] ? " on " : "", iface);
     } else {
-        endpoint->soft = true;
-        snprintf(endpoint->soft_error, sizeof endpoint->soft_error, "no answer to %s for %s", asked,
-                 hop);
+        note_trouble(endpoint, "no answer to %s for %s", asked, hop);
     }
 }
 
@@ -326,14 +354,20 @@ static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_
         return NULL;
     struct endpoint *endpoint = calloc(1, sizeof *endpoint);
     struct tcp *tcp = endpoint ? tcp_new(&config) : NULL;
-    if (!tcp) {
+    if (!tcp || !deadlines_add(&stack->deadlines, &endpoint->deadline)) {
+        tcp_free(tcp);
         auth_free(auth);
         free(endpoint);
         fail(err, ERROR_ENVIRONMENT, "ENOMEM", "out of memory for a connection");
         return NULL;
     }
-    *endpoint = (struct endpoint){
-        .source.kind = SOURCE_ENDPOINT, .stack = stack, .tcp = tcp, .auth = auth, .resets = -1};
+    endpoint->source.kind = SOURCE_ENDPOINT;
+    endpoint->stack = stack;
+    endpoint->tcp = tcp;
+    endpoint->auth = auth;
+    endpoint->gso = options->gso;
+    endpoint->resets = -1;
+    stack->ports[flow->lport]++;
     size_t i = bucket(flow);
     endpoint->next = stack->buckets[i];
     stack->buckets[i] = endpoint;

@@ -180,6 +180,18 @@ enum neighbour_state neighbour_resolve(struct neighbours *neighbours, struct lin
     return n->state;
 }
 
+bool neighbour_address(struct neighbours *neighbours, struct link *link, const struct addr *local,
+                       const struct addr *hop, struct frame *frames, size_t count, int64_t now)
+{
+    struct addr mac = {.kind = ADDR_MAC};
+    if (neighbour_resolve(neighbours, link, local, hop, &mac, 0, now) != NEIGHBOUR_KNOWN)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        put_ether((uint8_t *)(uintptr_t)frames[i].bytes, &mac, &link->mac,
+                  hop->kind == ADDR_IP4 ? ETHERTYPE_IP4 : ETHERTYPE_IP6);
+    return true;
+}
+
 bool neighbour_send(struct neighbours *neighbours, struct link *link, const struct addr *local,
                     const struct addr *hop, uint8_t *bytes, size_t length, int64_t now,
                     struct error *err)

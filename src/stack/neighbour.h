@@ -56,6 +56,11 @@ bool neighbour_send(struct neighbours *neighbours, struct link *link, const stru
                     const struct addr *hop, uint8_t *frame, size_t length, int64_t now,
                     struct error *err);
 
+/* Writes the Ethernet headers of frames for `hop`, if its MAC address is known; else asks for it.
+ */
+bool neighbour_address(struct neighbours *neighbours, struct link *link, const struct addr *local,
+                       const struct addr *hop, struct frame *frames, size_t count, int64_t now);
+
 /* Looks at a received Ethernet frame: true if it was ARP or neighbour discovery, and has been dealt
  * with (a question for `local` answered, an answer noted, waiting datagrams sent). */
 bool neighbour_input(struct neighbours *neighbours, struct link *link, const struct addr *local,

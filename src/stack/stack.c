@@ -1,6 +1,7 @@
 /* stack: see stack.h. Here: which wire, what comes in, what goes out, which ports are ours. */
 #include "stack/stack.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,6 @@
 #include "stack/icmp.h"
 #include "stack/puppet.h"
 
-#define ETHER_HEADER      14
 #define RECEIVE_BUDGET    512 /* frames taken in before timers and sending get their turn */
 #define REFUSALS_A_SECOND 100
 
@@ -29,7 +29,6 @@ static struct stack *put_stack(struct network *network, struct link *link, struc
     }
     stack->network = network;
     stack->link = link;
-    stack->deadline = TIME_NEVER;
     stack->next = network->stacks;
     network->stacks = stack;
     return stack;
@@ -252,11 +251,7 @@ static bool port_taken(const struct stack *stack, uint16_t port)
     for (const struct wire *w = stack->wires; w; w = w->next)
         if (w->port == port)
             return true;
-    for (size_t i = 0; i < STACK_BUCKETS; i++)
-        for (const struct endpoint *e = stack->buckets[i]; e; e = e->next)
-            if (tcp_flow(e->tcp)->lport == port)
-                return true;
-    return false;
+    return stack->ports[port] > 0;
 }
 
 bool network_claimed(const struct network *network, const struct addr *addr, uint16_t port)
@@ -315,6 +310,7 @@ void stack_free(struct stack *stack)
             endpoint_detach(stack->buckets[i]);
     neighbour_clear(&stack->neighbours);
     reassembly_clear(&stack->reassembly);
+    deadlines_free(&stack->deadlines);
     link_close(stack->link);
     struct stack **at = &network->stacks;
     while (*at != stack)
@@ -465,9 +461,9 @@ bool stack_transmit(struct stack *stack, const struct addr *hop, size_t length, 
     }
     if (stack->link->medium == LINK_ETHERNET)
         return neighbour_send(&stack->neighbours, stack->link, &stack->local, hop, stack->frame,
-                              ETHER_HEADER + length, now, err);
+                              STACK_ETHER + length, now, err);
     struct frame frame = {
-        .bytes = stack->frame + ETHER_HEADER, .length = length, .original = length};
+        .bytes = stack->frame + STACK_ETHER, .length = length, .original = length};
     return link_send(stack->link, &frame, err);
 }
 
@@ -488,7 +484,7 @@ static void refuse(struct stack *stack, const struct segment *segment, struct au
     if (stack->refused >= REFUSALS_A_SECOND || !tcp_refuse(segment, &rst))
         return;
     stack->refused++;
-    size_t length = auth_write(auth, &rst, stack->frame + ETHER_HEADER, 65535);
+    size_t length = auth_write(auth, &rst, stack->frame + STACK_ETHER, 65535);
     if (length && stack_hop(stack, &segment->src, &hop, &mtu, NULL, NULL))
         stack_transmit(stack, &hop, length, now, NULL);
 }
@@ -646,13 +642,13 @@ static void frame_input(struct stack *stack, const struct frame *frame, int64_t 
     if (frame->flags & (FRAME_VLAN | FRAME_NOT_MINE))
         return;
     if (stack->link->medium == LINK_ETHERNET) {
-        if (length < ETHER_HEADER) {
+        if (length < STACK_ETHER) {
             stack->verdicts[SEGMENT_CUT]++;
             return;
         }
         uint16_t type = get16(ip + 12);
-        ip += ETHER_HEADER;
-        length -= ETHER_HEADER;
+        ip += STACK_ETHER;
+        length -= STACK_ETHER;
         if (frame->flags & FRAME_OUT) {
             if (type == 0x0800 || type == 0x86dd)
                 kernel_frame(stack, ip, length);
@@ -705,17 +701,11 @@ void stack_serve(struct stack *stack, int64_t now)
                     endpoint_neighbour(e);
         }
     }
-    if (now >= stack->deadline) {
-        /* Some timer may have run out: look at all, and find the next one. */
-        stack->deadline = TIME_NEVER;
-        for (size_t i = 0; i < STACK_BUCKETS; i++)
-            for (struct endpoint *e = stack->buckets[i]; e; e = e->next) {
-                int64_t when = tcp_deadline(e->tcp);
-                if (when <= now)
-                    endpoint_dirty(e);
-                else if (when < stack->deadline)
-                    stack->deadline = when;
-            }
+    for (struct deadline *first;
+         (first = deadlines_first(&stack->deadlines)) && first->due <= now;) {
+        deadlines_move(&stack->deadlines, first,
+                       TIME_NEVER); /* it is told again by the next step */
+        endpoint_dirty((struct endpoint *)((char *)first - offsetof(struct endpoint, deadline)));
     }
     while (stack->dirty) {
         struct endpoint *endpoint = stack->dirty;
@@ -727,9 +717,13 @@ void stack_serve(struct stack *stack, int64_t now)
 
 int64_t stack_deadline(const struct stack *stack)
 {
+    const struct deadline *first = deadlines_first(&stack->deadlines);
+    int64_t when = first ? first->due : TIME_NEVER;
     if (stack->dead)
-        return stack->deadline;
-    int64_t when = stack->dirty ? 0 : stack->deadline, other = link_deadline(stack->link);
+        return when;
+    int64_t other = link_deadline(stack->link);
+    if (stack->dirty)
+        when = 0;
     if (other < when)
         when = other;
     if (stack->link->medium == LINK_ETHERNET) {

@@ -22,13 +22,16 @@
 #include "host/route.h"
 #include "link/link.h"
 #include "packet/segment.h"
+#include "stack/deadlines.h"
 #include "stack/neighbour.h"
 #include "stack/network.h"
+#include "stack/outbox.h"
 #include "stack/reassembly.h"
 #include "tcp/auth.h"
 #include "tcp/tcp.h"
 
-#define STACK_BUCKETS 256
+#define STACK_BUCKETS 4096
+#define STACK_ETHER   14 /* bytes before each IP datagram, for an Ethernet header */
 
 /* What the kernel last said of the way to `dst`; worth nothing after WAY_FRESH. */
 #define WAYS      16
@@ -56,6 +59,7 @@ struct stack {
     struct way ways[WAYS];
     int64_t resets, resets_read;             /* kernel_resets(), and when it said so */
     struct endpoint *buckets[STACK_BUCKETS]; /* endpoints by flow */
+    uint32_t ports[65536];                   /* endpoints by local port: how many */
     struct endpoint *dirty;                  /* endpoints with something to do now */
     struct listener *listeners;
     struct wire *wires;
@@ -65,13 +69,14 @@ struct stack {
         size_t length;
         int64_t time;
     } arrival;
-    int64_t deadline;      /* no endpoint has a timer before this */
-    int64_t refuse_window; /* resets to segments of no connection: at most 100 a second */
+    struct deadlines deadlines; /* of the endpoints */
+    int64_t refuse_window;      /* resets to segments of no connection: at most 100 a second */
     uint32_t refused;
     uint64_t verdicts[SEGMENT_VERDICTS]; /* datagrams by what segment_read() said of them */
     struct error error;                  /* why the link is gone */
     bool dead;                           /* the link is gone */
-    uint8_t frame[14 + 65535];           /* one frame on its way out */
+    uint8_t frame[STACK_ETHER + 65535];  /* one frame on its way out */
+    struct outbox outbox;
 };
 
 /* The stack for connections from `src` to `dst`: one there is, or a new one on the wire that suits.
@@ -148,6 +153,7 @@ struct endpoint {
     struct source source;
     struct stack *stack; /* NULL once the network is closed */
     struct endpoint *next, *next_dirty;
+    struct deadline deadline; /* tcp_deadline(), as of its last step */
     struct tcp *tcp;
     struct auth *auth; /* NULL: segments are not signed */
     struct guard *guard;
@@ -156,14 +162,14 @@ struct endpoint {
     struct puppet *puppet; /* strings on it, or NULL (puppet.h) */
     struct addr hop;
     bool dirty;
+    bool gso;         /* the link may cut what it sends */
     bool established; /* once: it has a place in its listener's backlog */
     bool orphan;      /* nobody holds it: free it when it reaches CLOSED */
     bool failed;      /* `error` says why */
-    bool soft;        /* `soft_error` is set */
     enum tcp_state traced;
-    int64_t resets; /* kernel_resets() when it began, or -1 */
-    struct error error;
-    char soft_error[120]; /* the last ICMP error that did not end it */
+    int64_t resets;      /* kernel_resets() when it began, or -1 */
+    struct error *error; /* if it failed and that was told; both are rare, and so elsewhere */
+    char *soft_error;    /* the last ICMP error that did not end it, or NULL */
 };
 
 struct endpoint_options {
@@ -175,6 +181,7 @@ struct endpoint_options {
                               mss that is 0 or too large for the path is its MTU's; so is the
                               room for signatures */
     struct auth_config auth;
+    bool gso; /* the link may cut what it sends */
 };
 
 /* Begins to connect; TCP_EVENT_OPEN or TCP_EVENT_CLOSED follows. NULL with `err`: usage for

@@ -8,6 +8,7 @@
 #include "tcp/seq.h"
 
 #define RECVBUF_FIRST 1024 /* memory taken for the first byte */
+#define RECVBUF_SMALL 4096 /* a ring as large as this is given back when it is empty */
 
 void recvbuf_init(struct recvbuf *b, uint32_t limit, uint32_t next)
 {
@@ -17,7 +18,9 @@ void recvbuf_init(struct recvbuf *b, uint32_t limit, uint32_t next)
 void recvbuf_free(struct recvbuf *b)
 {
     free(b->bytes);
+    free(b->range);
     b->bytes = NULL;
+    b->range = NULL;
     b->size = b->head = b->ready = 0;
     b->ranges = 0;
 }
@@ -90,6 +93,8 @@ static void recvbuf_compare(struct recvbuf *b, uint32_t from, uint32_t to, const
  * False if the list is full. */
 static bool recvbuf_merge(struct recvbuf *b, uint32_t left, uint32_t right, const uint8_t *bytes)
 {
+    if (!b->range && !(b->range = malloc((RECVBUF_RANGES + 1) * sizeof *b->range)))
+        return false;
     unsigned first = 0;
     while (first < b->ranges && seq_lt(b->range[first].right, left))
         first++;
@@ -183,7 +188,15 @@ size_t recvbuf_read(struct recvbuf *b, uint8_t *out, size_t length, int stop)
         b->ready -= (uint32_t)piece;
         b->head = (b->head + (uint32_t)piece) & (b->size - 1);
     }
-    if (b->ready == 0 && b->ranges == 0)
+    if (b->ready == 0 && b->ranges == 0) {
         b->head = 0; /* small exchanges stay in the first page */
+        free(b->range);
+        b->range = NULL;
+        if (b->size <= RECVBUF_SMALL) {
+            free(b->bytes);
+            b->bytes = NULL;
+            b->size = 0;
+        }
+    }
     return done;
 }

@@ -11,7 +11,8 @@
  * Where data overlaps, what came first stays. The ranges are sorted, apart from each other and
  * beyond `next`; at most RECVBUF_RANGES are kept, and what would need one more is dropped, so a
  * peer that sends islands costs no memory. The ring takes memory with the first byte and doubles as
- * needed, up to `limit`. */
+ * needed, up to `limit`; a small one gives it back when it is empty, so that idle connections have
+ * none. */
 #ifndef TCPLUA_TCP_RECVBUF_H
 #define TCPLUA_TCP_RECVBUF_H
 
@@ -20,18 +21,21 @@
 
 #define RECVBUF_RANGES 64
 
+struct recvbuf_range {
+    uint32_t left, right; /* sequence numbers, [left, right) */
+};
+
 struct recvbuf {
     uint8_t *bytes;
-    uint32_t size;     /* of the ring: 0 or a power of two */
-    uint32_t head;     /* where the first unread byte lies */
-    uint32_t ready;    /* bytes in order and unread */
-    uint32_t limit;    /* most bytes to hold, holes included */
-    uint32_t next;     /* sequence number expected next: RCV.NXT, a FIN left aside */
-    uint64_t overlaps; /* bytes that came again with another value */
-    unsigned ranges;   /* ranges out of order */
-    struct {
-        uint32_t left, right;    /* sequence numbers, [left, right) */
-    } range[RECVBUF_RANGES + 1]; /* one spare: what is in order is always taken */
+    uint32_t size;               /* of the ring: 0 or a power of two */
+    uint32_t head;               /* where the first unread byte lies */
+    uint32_t ready;              /* bytes in order and unread */
+    uint32_t limit;              /* most bytes to hold, holes included */
+    uint32_t next;               /* sequence number expected next: RCV.NXT, a FIN left aside */
+    uint64_t overlaps;           /* bytes that came again with another value */
+    unsigned ranges;             /* ranges out of order */
+    struct recvbuf_range *range; /* RECVBUF_RANGES and a spare one, since what is in order is always
+                                    taken; NULL as long as nothing came out of order */
 };
 
 enum recvbuf_result {

@@ -1,12 +1,15 @@
 /* scoreboard: see scoreboard.h. */
 #include "tcp/scoreboard.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tcp/seq.h"
 
 bool scoreboard_add(struct scoreboard *b, uint32_t left, uint32_t right)
 {
+    if (!b->range && !(b->range = malloc(SCOREBOARD_RANGES * sizeof *b->range)))
+        return false;
     unsigned first = 0;
     while (first < b->ranges && seq_lt(b->range[first].right, left))
         first++;
@@ -36,14 +39,19 @@ void scoreboard_acked(struct scoreboard *b, uint32_t una)
     while (gone < b->ranges && seq_le(b->range[gone].right, una))
         gone++;
     b->ranges -= gone;
+    if (b->ranges == 0) {
+        scoreboard_clear(b);
+        return;
+    }
     memmove(&b->range[0], &b->range[gone], b->ranges * sizeof b->range[0]);
-    if (b->ranges && seq_lt(b->range[0].left, una))
+    if (seq_lt(b->range[0].left, una))
         b->range[0].left = una;
 }
 
 void scoreboard_clear(struct scoreboard *b)
 {
-    b->ranges = 0;
+    free(b->range);
+    *b = (struct scoreboard){0};
 }
 
 uint32_t scoreboard_bytes(const struct scoreboard *b, uint32_t to)

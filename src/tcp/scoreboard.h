@@ -19,19 +19,20 @@
 
 struct scoreboard {
     unsigned ranges;
-    struct {
+    struct scoreboard_range {
         uint32_t left, right; /* [left, right) */
-    } range[SCOREBOARD_RANGES];
+    } * range;                /* NULL where there are none: most connections never have any */
 };
 
 /* The peer holds [left, right), which the caller has found to lie within what is outstanding.
- * Returns whether any of it is news. */
+ * Returns whether any of it is news. Where memory is short, nothing is. */
 bool scoreboard_add(struct scoreboard *b, uint32_t left, uint32_t right);
 
 /* Everything before `una` is acknowledged. */
 void scoreboard_acked(struct scoreboard *b, uint32_t una);
 
-/* The peer takes its word back (RFC 2018 8), or is not to be believed any more. */
+/* The peer takes its word back (RFC 2018 8), or is not to be believed any more. Frees what there
+ * is. */
 void scoreboard_clear(struct scoreboard *b);
 
 /* Bytes reported before `to`. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SENDBUF_FIRST 1024 /* memory taken for the first byte */
+#define SENDBUF_SMALL 4096 /* as much as this is given back when the last byte goes */
 
 void sendbuf_init(struct sendbuf *b, size_t limit, uint32_t seq)
 {
@@ -75,4 +76,9 @@ void sendbuf_drop(struct sendbuf *b, size_t length)
     b->seq += (uint32_t)length;
     b->length -= length;
     b->head = b->length ? b->head + length : 0;
+    if (b->length == 0 && b->size <= SENDBUF_SMALL) {
+        free(b->bytes);
+        b->bytes = NULL;
+        b->size = 0;
+    }
 }

@@ -3,7 +3,8 @@
  * They lie in one piece, so that a segment's payload can point into them. Acknowledged bytes are
  * left behind as a gap in front; when the end of the memory is reached, the rest moves down, and
  * that only once the gap is at least as long as what moves: every byte moves about once at most.
- * Memory is taken with the first byte and doubled as needed. */
+ * Memory is taken with the first byte and doubled as needed; as long as it is little, it goes back
+ * with the last one, so that idle connections have none. */
 #ifndef TCPLUA_TCP_SENDBUF_H
 #define TCPLUA_TCP_SENDBUF_H
 

@@ -104,6 +104,7 @@ void tcp_free(struct tcp *tcp)
         return;
     sendbuf_free(&tcp->send);
     recvbuf_free(&tcp->recv);
+    scoreboard_clear(&tcp->scoreboard);
     free(tcp);
 }
 

@@ -6,11 +6,13 @@
 --     lines     one connection: COUNT times a line comes and is answered
 --     receive   COUNT bytes
 --     send      COUNT bytes, until the peer says that it has them
---     hold      COUNT connections open at once, each a task that waits
+--     hold      COUNT connections open at once, each a task that waits, 500 opening at a time
 --
--- prints the seconds that it took; hold also by how many bytes each connection made the process
--- grow.
+-- prints the seconds that it took; hold also by how many bytes each connection, the first 500 left
+-- aside, made the process grow.
 local tcp, task = require "tcplua.tcp", require "tcplua.task"
+
+local OPENING = 500 -- connections of those that are held are opening at a time
 
 local mode, src, dst, port, count, parallel = ...
 count = math.tointeger(tonumber(count))
@@ -84,26 +86,30 @@ local function resident() -- bytes
 end
 
 function jobs.hold()
-  open():abort() -- what the first connection brings along is not counted
-  collectgarbage()
-  local before, held, tasks = resident(), 0, {}
+  local held, tasks = 0, setmetatable({}, {}) -- an object to be waited for
   local function work()
     local conn = open()
     assert(conn:send "hold\n")
     assert(conn:read_line() == "done\n")
     held = held + 1
-    if held == count then task.notify(tasks) end
+    task.notify(tasks)
     task.wait(conn, math.huge)
     conn:abort()
   end
-  for i = 1, count do tasks[i] = task.spawn(work) end
-  setmetatable(tasks, {}) -- an object that can be waited for
-  while held < count do task.wait(tasks, task.now() + 60) end
-  collectgarbage()
-  collectgarbage()
-  local grown = resident() - before
+  local function hold(most)
+    while #tasks < most do
+      tasks[#tasks + 1] = task.spawn(work)
+      while #tasks - held >= OPENING do task.wait(tasks, math.huge) end
+    end
+    while held < most do task.wait(tasks, math.huge) end
+    collectgarbage()
+    collectgarbage()
+    return resident()
+  end
+  local first = hold(OPENING) -- what the first ones bring along is not each one's
+  local grown = hold(count) - first
   for i = 1, #tasks do tasks[i]:cancel() end
-  return grown // count
+  return grown // (count - OPENING)
 end
 
 local begin = task.now()

@@ -55,7 +55,7 @@ end
 -- that returns is in result().
 function peer.dial(fields, f)
   return function(src, dst, port)
-    local o = { src = src, dst = dst, port = port }
+    local o = { src = src, dst = dst, port = port, gso = false } -- segments as on a wire
     for k, v in pairs(fields) do o[k] = v end
     local conn <close> = assert(connect(o))
     return f(conn)

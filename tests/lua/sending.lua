@@ -20,7 +20,7 @@ local function uploading(data, o)
   local conn
   local s = peer.new {
     run = function(src, dst, port)
-      local held <close> = assert(tcp.connect { src = src, dst = dst, port = port })
+      local held <close> = assert(tcp.connect { src = src, dst = dst, port = port, gso = false })
       conn = held
       assert(held:send(data))
       assert(held:passive_close(o.timeout or 3000))
@@ -145,7 +145,7 @@ t.test("C3 R2 is 180 s after the peer's last sign of life, not after the last tr
   local began, ended
   local s = peer.new {
     run = function(src, dst, port)
-      local conn <close> = assert(tcp.connect { src = src, dst = dst, port = port })
+      local conn <close> = assert(tcp.connect { src = src, dst = dst, port = port, gso = false })
       began = task.now()
       assert(conn:send("never acknowledged"))
       local ok, err = conn:passive_close()

@@ -143,6 +143,7 @@ static void the_scoreboard_joins_and_bounds(void **state)
     assert_int_equal(b.ranges, SCOREBOARD_RANGES);
     assert_true(scoreboard_add(&b, una + 1, una + 5000)); /* what joins needs no room */
     assert_int_equal(b.ranges, 1);
+    scoreboard_clear(&b);
 }
 
 /* RFC 6675 4, IsLost(): three ranges beyond, or more than two segments' bytes. */
@@ -161,6 +162,7 @@ static void lost_is_what_enough_is_known_beyond(void **state)
         scoreboard_add(&b, i * 100, i * 100 + 1);
     }
     assert_int_equal(scoreboard_lost(&b, 1, 1000), 100);
+    scoreboard_clear(&b);
 }
 
 /* --- the sender --------------------------------------------------------------------------------
