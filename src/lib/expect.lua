@@ -34,6 +34,8 @@ local task = require "tcplua.task"
 local template = require "tcplua.expect.template"
 local verdict = require "tcplua.verdict"
 
+require "tcplua.tcp" -- whose stand-ins are replaced here
+
 local conn = core.conn_class.__index
 
 local TIMEOUT = 2 -- seconds

@@ -75,10 +75,15 @@ local conn = core.conn_class.__index
 
 -- The names stand here; the rest is loaded by the first script that takes a connection in hand.
 local function strings() return require "tcplua.tcp.puppet" end
-for _, name in ipairs { "mode", "on_send", "on_receive", "inject", "segments" } do
-  conn[name] = function(...)
-    strings()
-    return conn[name](...)
+for module, names in pairs {
+  ["tcplua.tcp.puppet"] = { "mode", "on_send", "on_receive", "inject", "segments" },
+  ["tcplua.expect"] = { "expect", "next", "none", "any_order", "sequence", "ignore" },
+} do
+  for _, name in ipairs(names) do
+    conn[name] = function(...)
+      require(module)
+      return conn[name](...)
+    end
   end
 end
 

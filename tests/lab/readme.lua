@@ -32,6 +32,10 @@ t.test("a scan of a few ports finds the lab's server", function()
   t.contains(lines[1], "9000 open")
 end)
 
-t.test("there is nothing else to run", function() t.equal(#blocks, 2) end)
+t.test("a connection in hand", function()
+  t.equal(#run(blocks[3]), 0)
+end)
+
+t.test("there is nothing else to run", function() t.equal(#blocks, 3) end)
 
 t.done()

@@ -287,10 +287,10 @@ end
 
 local OPERANDS = { send = "x", send_urgent = "x", raw_read = 1, raw_write = "x", raw_hook = "out",
   raw_held = "out", raw_draft = 1, raw_transmit = "x", raw_inject = "x", raw_receive = "x",
-  inject = {} }
+  inject = {}, expect = {}, next = {}, none = {}, any_order = { {} }, sequence = { {} } }
 
 local HARMLESS = { close = true, abort = true, closed = true, raw_free = true, lines = true,
-  segments = true }
+  segments = true, ignore = true }
 
 t.test("K9 a closed connection says so, and may be closed again", function()
   fresh()
