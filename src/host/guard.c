@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,6 +111,17 @@ static bool reserve(struct guard *guard, int type, const struct addr *addr, uint
     return true;
 }
 
+static void too_many(struct error *err)
+{
+    struct rlimit limit = {.rlim_cur = 0};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    fail(
+        err, ERROR_ENVIRONMENT, "EMFILE",
+        "this process may have %llu descriptors open, and each port takes one for its guard: raise "
+        "the hard limit (`ulimit -Hn`), or connect from an address that nobody has",
+        (unsigned long long)limit.rlim_cur);
+}
+
 /* A socket for the address that is not bound yet. */
 static struct guard *open_socket(const struct addr *addr, int type, struct error *err)
 {
@@ -121,7 +133,10 @@ static struct guard *open_socket(const struct addr *addr, int type, struct error
     }
     guard->fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (guard->fd < 0) {
-        fail_errno(err, errno, "cannot open a %s socket", type == SOCK_STREAM ? "TCP" : "UDP");
+        if (errno == EMFILE)
+            too_many(err);
+        else
+            fail_errno(err, errno, "cannot open a %s socket", type == SOCK_STREAM ? "TCP" : "UDP");
         free(guard);
         return NULL;
     }

@@ -24,7 +24,8 @@ struct guard;
 /* Guards `addr`:`port`, or a free port that the kernel chooses if `port` is 0, by those of the
  * `ways` (GUARD_ALL but in tests) that this kernel grants and that are of use. NULL with `err`:
  * EADDRINUSE when the port is taken (environment), EADDRNOTAVAIL when `addr` is not this host's
- * (usage), EPERM (environment) when no way holds, listing what was tried. */
+ * (usage), EPERM (environment) when no way holds, listing what was tried; EMFILE when
+ * this process has all the descriptors it may. */
 struct guard *guard_open(const struct addr *addr, uint16_t port, unsigned ways, struct error *err);
 
 /* The same for UDP, where the kernel would answer a datagram for a port that nobody has with an

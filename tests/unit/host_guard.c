@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -293,6 +294,27 @@ static void errors(void **state)
     assert_int_equal(err.kind, ERROR_ENVIRONMENT);
 }
 
+static void descriptors_run_out(void **state)
+{
+    (void)state;
+    struct rlimit before, few;
+    struct guard *guards[100];
+    struct error err;
+    size_t count = 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){.rlim_cur = 60, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (count < 100 && (guards[count] = guard_open(&loopback4, 0, GUARD_ALL, &err)) != NULL)
+        count++;
+    assert_in_range(count, 1, 60);
+    assert_string_equal(err.code, "EMFILE");
+    assert_int_equal(err.kind, ERROR_ENVIRONMENT);
+    assert_non_null(strstr(err.message, "60 descriptors"));
+    while (count > 0)
+        guard_close(guards[--count]);
+    setrlimit(RLIMIT_NOFILE, &before);
+}
+
 int main(void)
 {
     cpu_set_t here;
@@ -310,6 +332,7 @@ int main(void)
         cmocka_unit_test(n1_says_what_was_tried),
         cmocka_unit_test(sharing),
         cmocka_unit_test(errors),
+        cmocka_unit_test(descriptors_run_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
