@@ -210,15 +210,17 @@ function test.raises(f, part, ...)
   return err
 end
 
---- Waits until f() is true, at most `timeout` seconds (1); returns that. Asked every 10 ms.
+--- Waits until f() is true, at most `timeout` seconds (1); returns that. It is asked every 10 ms;
+-- a second result says why not.
 function test.eventually(f, timeout, what)
   timeout = check.seconds("timeout", timeout, 1)
   local deadline = core.now() + timeout
   while true do
-    local value = f()
+    local value, why = f()
     if value then return value end
     if core.now() >= deadline then
-      unmet(what or "condition", ("it to hold within %g s"):format(timeout), show(value))
+      unmet(what or "condition", ("it to hold within %g s"):format(timeout),
+        why and core.escape(tostring(why)) or show(value))
     end
     task.sleep(0.01)
   end

@@ -189,6 +189,60 @@ describe("without", function()
   it("three", function() end)
 end)
 ]] }, "a.lua"), 1, "3 passed, 1 failed", "without (teardown)\n", "left open: wire 192.0.2.1:")
+  expect(run({ ["a.lua"] = [[
+local core, tcp = require "tcplua.core", require "tcplua.tcp"
+setup(function()
+  local ours, theirs = core.pair { delay = 0.001 }
+  core.attach(theirs, "192.0.2.2")
+  core.attach(ours)
+end)
+for i = 1, 2 do
+  it("finds the network of setup " .. i, function()
+    local l <close> = assert(tcp.listen { addr = "192.0.2.2", port = 80 })
+    local c = assert(tcp.connect { src = "192.0.2.1", dst = "192.0.2.2", port = 80 })
+    c:abort()
+  end)
+end
+]] }, "--network sim a.lua"), 0, "2 passed")
+end)
+
+t.test("checks say what was wanted", function()
+  local checks <const> = {
+    { "test.equal('a', 'b')", 'value: wanted "b", got "a"' },
+    { "test.equal(('x'):rep(80), 1, 'text')", 'text:\n      wanted 1\n      got    "xxx' },
+    { "test.same({ a = { 1, 2 } }, { a = { 1, 3 } }, 'row')",
+      "row (at .a[2]): wanted { a = { 1, 3 } }, got { a = { 1, 2 } }" },
+    { "test.same({ 1 }, { 1, b = 2 })", "value (at .b): wanted { 1, b = 2 }, got { 1 }" },
+    { "test.contains('abc', 'x')", 'text: wanted one with "x", got "abc"' },
+    { "test.matches('abc', '^%d')", 'text: wanted one that matches "^%d", got "abc"' },
+    { "test.within(5, 1, 2, 'rtt')", "rtt: wanted 1 to 2, got 5" },
+    { "test.within(0/0, 1, 2)", "value: wanted 1 to 2, got " },
+    { "test.truthy(nil, 'server')", "server: wanted something, got nil" },
+    { "test.falsy(7)", "value: wanted nil or false, got 7" },
+    { "test.raises(function() end)", "call: wanted an error, got none" },
+    { "test.raises(error, 'x', 'y')", 'error: wanted one with "x", got "y"' },
+    { "test.eventually(function() return nil, 'too early' end, 0.03)",
+      "condition: wanted it to hold within 0.03 s, got too early" },
+    { "test.fail 'enough'", "enough" },
+  }
+  local lines = { "local test = require 'tcplua.test'" }
+  for i, check in ipairs(checks) do
+    lines[i + 1] = ("it('t%d', function() %s end)"):format(i, check[1])
+  end
+  lines[#lines + 1] = [=[
+it("are content", function()
+  test.equal(1, 1) test.same({ { 1 } }, { { 1 } }) test.contains("abc", "b") test.within(1, 1, 1)
+  assert(test.matches("a12", "%d+") == "12" and test.truthy(5) == 5)
+  test.falsy(false)
+  assert(test.raises(error, "x", "axb") == "axb")
+  local n = 0
+  test.eventually(function() n = n + 1 return n == 3 end)
+end)]=]
+  local result = expect(run({ ["a.lua"] = table.concat(lines, "\n") }, "a.lua"), 1,
+    ("1 passed, %d failed"):format(#checks))
+  for i, check in ipairs(checks) do
+    t.contains(result.out, ("a.lua:%d: t%d\n    a.lua:%d: %s"):format(i + 1, i, i + 1, check[2]))
+  end
 end)
 
 t.test("the order of what runs around a test", function()
@@ -286,7 +340,7 @@ it("leaves", function() verdict.at_end(function() return { "nobody took F. 1:1(0
     "once: attempt 1 was inconclusive: late 1",
     "INCONCLUSIVE a.lua:10: twice\n    a.lua:6: late 4\n    the tester was late by 250 ms\n",
     "attempt 1 was inconclusive: late 3", "FAIL a.lua:11: soft\n", "    more of it\n    soft two\n",
-    "nobody took S. 0:0(0)", "leaves: nobody took F. 1:1(0)")
+    "leaves: nobody took F. 1:1(0)")
   t.contains(run({ ["a.lua"] = file }, "--format json a.lua").out, '"lateness":0.250000')
 end)
 
@@ -602,7 +656,8 @@ t.test("files run at the same time, and are said in order", function()
     files[("f%d_test.lua"):format(i)] =
       ("it('w', function() os.execute 'sleep 0.%d' end)"):format(9 - i)
   end
-  local result = expect(run(files, "-j 4 ."), 0, "4 passed")
+  local result = expect(run(files, "-j 4 ."), 0, "4 passed", "ok    ./f1_test.lua  1 passed in ",
+    "ok    ./f4_test.lua  1 passed in ")
   t.equal(table.concat({ result.out:match "f(1)_.-f(2)_.-f(3)_.-f(4)_" }), "1234")
   t.within(tonumber(result.out:match "4 passed in ([%d.]+) s"), 0.8, 2.4, "seconds of 2.6 in turn")
 end)

@@ -11,7 +11,7 @@ local task = require "tcplua.task"
 local job = {}
 
 local CHUNK <const> = 65536
-local GRACE <const> = 2          -- seconds that a test may be late to notice its own time limit
+local GRACE <const> = 1          -- seconds that a test may be late to notice its own time limit
 local OUTPUT_HALF <const> = 32768 -- bytes kept of the beginning and of the end of what is printed
 local OUTPUT_MAX <const> = 262144 -- and while it is printed
 local LINE_MAX <const> = 1048576

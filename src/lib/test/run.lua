@@ -251,7 +251,7 @@ function run.test(node, context)
     local rerun = result.verdict == "inconclusive" and again
     if rerun then again = false end
     if not retry and not rerun then
-      for _, line in ipairs(warnings) do notes[#notes + 1] = line end
+      if result.verdict == "pass" then table.move(warnings, 1, #warnings, #notes + 1, notes) end
       if #notes > 0 then result.warning = table.concat(notes, "\n") end
       result.attempt, result.seconds = attempt, core.monotonic() - begin
       return result

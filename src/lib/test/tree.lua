@@ -27,13 +27,8 @@ end
 
 -- The line of the script that calls us.
 local function line_of_caller()
-  local level = 2
-  while true do
-    level = level + 1
-    local at = debug.getinfo(level, "Sl")
-    if not at then return 0 end
-    if at.what ~= "C" and not at.short_src:find "^tcplua/" then return at.currentline end
-  end
+  local at = check.place()
+  return at and at.currentline or 0
 end
 
 local function place_of(f, line)

@@ -73,7 +73,7 @@ end
 --- All that is known of why: the place in front, unless the text has it.
 function words.text(test)
   local text = words.clean(test.text or test.message or "")
-  if test.lateness then
+  if test.verdict == "inconclusive" and test.lateness and not text:find("late by", 1, true) then
     text = ("%s\nthe tester was late by %.4g ms"):format(text, test.lateness * 1000)
   end
   if not test.at_line or not test.at_file then return text end
