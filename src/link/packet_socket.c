@@ -233,8 +233,8 @@ static int packet_fds(struct link *link, int fds[static LINK_FDS])
 
 /* ARP and IP; of TCP only what has a port of the range at either end, so that what the kernel sends
  * from a port of ours is seen too. Fragments and IPv6 with extension headers pass: their ports are
- * for others to find. What goes out and is yet to be cut is our own, by another socket (send_cut());
- * copies of that would cost more than it. The rows are named for their jumps. */
+ * for others to find. What goes out and is yet to be cut is our own, by another socket
+ * (send_cut()); copies of that would cost more than it. The rows are named for their jumps. */
 static bool packet_ports(struct link *link, uint16_t low, uint16_t high, struct error *err)
 {
     struct packet *self = (struct packet *)link;
