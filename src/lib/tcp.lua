@@ -13,7 +13,9 @@
 --     conn:info()       a table of numbers: src, dst, sport, dport, and in the words of the RFC and
 --                       of Linux's tcp_info: iss, snd_una, snd_nxt, snd_wnd, irs, rcv_nxt, rcv_wnd,
 --                       snd_mss, rcv_mss, cwnd, ssthresh, rto, srtt, rttvar (seconds), segs_in,
---                       segs_out, bytes_received, bytes_acked, retransmits, out_of_order, …
+--                       segs_out, bytes_received, bytes_acked, retransmits, out_of_order, sacked,
+--                       lost (bytes), min_rtt, reo_wnd (seconds), reord_seen, loss_probes,
+--                       timeouts, …
 --     conn:readable()   how many bytes a read would return at once
 --     conn:eof()        whether all was read and the peer has closed its side
 --     conn:closed()     whether this object was closed
@@ -29,6 +31,7 @@
 --     wscale = true         window scaling (7323)
 --     timestamps = true     timestamps and PAWS (7323)
 --     sack = true           selective acknowledgment, D-SACK and recovery by it (2018, 2883, 6675)
+--     rack = true           losses found by time, tail loss probes; needs sack (8985)
 --     ecn = false           ask for explicit congestion notification (3168); answered where asked
 --     gso = true            full segments in a row leave as one, for the kernel or the card to cut,
 --                           where the wire is a packet socket that nothing records or traces

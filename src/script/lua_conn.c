@@ -43,8 +43,8 @@ static struct conn *push_closed(lua_State *L)
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
-        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "gso", "md5", "mode",       \
-        "watched"
+        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "rack", "gso", "md5",       \
+        "mode", "watched"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
@@ -115,6 +115,7 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         .wscale = field_boolean(L, index, "wscale", true),
         .timestamps = field_boolean(L, index, "timestamps", options->auth.kind != AUTH_MD5),
         .sack = field_boolean(L, index, "sack", true),
+        .rack = field_boolean(L, index, "rack", true),
         .nagle = field_boolean(L, index, "nagle", true),
         .quick_acks = QUICK_ACKS,
     };
@@ -321,6 +322,7 @@ static int conn_info(lua_State *L)
     set_boolean(L, "wscale", i.wscale);
     set_boolean(L, "timestamps", i.timestamps);
     set_boolean(L, "sack", i.sack);
+    set_boolean(L, "rack", i.rack);
     set_boolean(L, "ecn", i.ecn);
     set_text(L, "congestion", i.congestion);
     set_integer(L, "cwnd", i.cwnd);
@@ -340,6 +342,12 @@ static int conn_info(lua_State *L)
     set_integer(L, "paws", (lua_Integer)i.paws);
     set_integer(L, "dsacks", (lua_Integer)i.dsacks);
     set_integer(L, "sacked", (lua_Integer)i.sacked);
+    set_integer(L, "lost", (lua_Integer)i.lost);
+    set_boolean(L, "reord_seen", i.reord_seen);
+    set_seconds(L, "min_rtt", i.min_rtt);
+    set_seconds(L, "reo_wnd", i.reo_wnd);
+    set_integer(L, "loss_probes", (lua_Integer)i.loss_probes);
+    set_integer(L, "timeouts", (lua_Integer)i.timeouts);
     set_integer(L, "unsent", (lua_Integer)i.unsent);
     set_integer(L, "unacked", (lua_Integer)i.unacked);
     set_auth(L, endpoint->auth);

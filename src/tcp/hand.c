@@ -16,6 +16,7 @@ void hand_hold_back(struct tcp *tcp)
         if (i != TIMER_TIME_WAIT && (i != TIMER_ACK || tcp->mode == TCP_MANUAL))
             tcb_disarm(tcp, (enum timer)i);
     tcp->keepalive = tcp->resend_first = tcp->probe = tcp->override = false;
+    tcp->rack.probe_due = false;
     if (tcp->mode != TCP_MANUAL)
         return;
     tcp->rst.pending = tcp->ack_now = false;
@@ -167,5 +168,7 @@ void tcp_sent(struct tcp *tcp, const struct segment *s, int64_t now)
     if (idle)
         tcp->waited = now;
     rto_sent(&tcp->rto, tcp->snd_nxt, now);
+    if (tcb_is_open(tcp))
+        rack_sent(tcp, before, tcp->snd_nxt, now);
     watch_opening(tcp, now);
 }

@@ -7,6 +7,7 @@ void recovery_init(struct tcp *tcp)
 {
     tcp->recovery = (struct recovery){.point = tcp->iss, .high_rxt = tcp->snd_una};
     scoreboard_clear(&tcp->scoreboard);
+    rack_init(tcp);
 }
 
 static uint32_t lost_edge(const struct tcp *tcp)
@@ -20,7 +21,7 @@ static void enter(struct tcp *tcp, int64_t now)
 
     congestion_loss(&tcp->congestion, r->dupacks ? r->flight : tcb_flight(tcp), now);
     r->active = true;
-    r->partial = r->rescued = false;
+    r->partial = r->rescued = r->growing = false;
     r->point = tcp->snd_nxt;
     r->high_rxt = tcp->snd_una;
     r->left = DUP_THRESH * (uint32_t)tcp->snd_mss;
@@ -33,6 +34,8 @@ void recovery_duplicate(struct tcp *tcp, int64_t now)
 {
     struct recovery *r = &tcp->recovery;
 
+    if (rack_is_on(tcp))
+        return;
     if (r->dupacks++ == 0)
         r->flight = tcb_flight(tcp); /* without what limited transmit adds (RFC 5681 3.2) */
     if (r->active) {
@@ -51,16 +54,27 @@ void recovery_duplicate(struct tcp *tcp, int64_t now)
         r->left += tcp->snd_mss; /* RFC 3042: a new segment for each of the first two */
 }
 
+void recovery_lost(struct tcp *tcp, int64_t now)
+{
+    if (!tcp->recovery.active)
+        enter(tcp, now);
+}
+
 /* The ACK covers everything that was outstanding when recovery began. */
 static void leave(struct tcp *tcp)
 {
     struct recovery *r = &tcp->recovery;
+
+    r->active = false;
+    if (rack_is_on(tcp)) { /* the pipe was known all the time */
+        rack_recovered(tcp);
+        return;
+    }
     uint32_t flight = tcb_flight(tcp);
     uint32_t window = (flight > tcp->snd_mss ? flight : tcp->snd_mss) + tcp->snd_mss;
 
     if (tcp->congestion.cwnd > window) /* no burst of what has piled up */
         tcp->congestion.cwnd = window;
-    r->active = false;
 }
 
 bool recovery_acked(struct tcp *tcp, uint32_t bytes, int64_t now)
@@ -76,10 +90,13 @@ bool recovery_acked(struct tcp *tcp, uint32_t bytes, int64_t now)
         /* Both marks follow, lest they come to lie in the future after 2^31 bytes. */
         tcp->limited = seq_max(tcp->limited, tcp->snd_una);
         r->point = seq_max(r->point, tcp->snd_una - 1);
-        if (tcp->sack && seq_gt(tcp->snd_una, r->point) && seq_gt(lost_edge(tcp), tcp->snd_una))
+        if (tcp->sack && !rack_is_on(tcp) && seq_gt(tcp->snd_una, r->point) &&
+            seq_gt(lost_edge(tcp), tcp->snd_una))
             enter(tcp, now);
         return true;
     }
+    if (r->growing)
+        congestion_acked(&tcp->congestion, bytes, now);
     if (seq_ge(tcp->snd_una, r->point)) {
         leave(tcp);
         return true;
@@ -99,7 +116,7 @@ bool recovery_acked(struct tcp *tcp, uint32_t bytes, int64_t now)
     return first;
 }
 
-bool recovery_hole(const struct tcp *tcp, uint32_t *seq, bool any)
+bool recovery_hole(struct tcp *tcp, uint32_t *seq, bool any)
 {
     const struct recovery *r = &tcp->recovery;
     const struct scoreboard *b = &tcp->scoreboard;
@@ -107,6 +124,8 @@ bool recovery_hole(const struct tcp *tcp, uint32_t *seq, bool any)
 
     if (!r->active || !tcp->sack)
         return false;
+    if (rack_is_on(tcp))
+        return flight_lost(&tcp->rack.flight, seq);
     uint32_t from = seq_max(r->high_rxt, tcp->snd_una);
     *seq = scoreboard_hole(b, from, tcp->snd_nxt, &end);
     if (seq_lt(*seq, any ? scoreboard_end(b, tcp->snd_una) : lost_edge(tcp)))
@@ -131,28 +150,42 @@ void recovery_resent(struct tcp *tcp, uint32_t seq, uint32_t end)
         r->high_rxt = seq_max(r->high_rxt, end);
 }
 
+/* Everything up to SND.NXT is to be repaired: with RACK what is marked lost, else all that is not
+ * held. */
+static void go_back(struct tcp *tcp)
+{
+    struct recovery *r = &tcp->recovery;
+    bool marked = rack_is_on(tcp);
+
+    r->active = r->growing = marked;
+    r->dupacks = 0;
+    r->left = 0;
+    r->point = tcp->snd_nxt;
+    tcp->resend_first = marked;
+    tcp->cursor = marked ? tcp->snd_nxt : tcp->snd_una;
+    rto_resent(&tcp->rto);
+}
+
 void recovery_timeout(struct tcp *tcp, int64_t now)
 {
     congestion_timeout(&tcp->congestion, tcb_flight(tcp), tcp->timeouts > 0, now);
     /* A peer that holds what follows SND.UNA would have acknowledged it: it does not any more
      * (RFC 2018 8). The second time in a row nothing that it said is believed. */
     if (tcp->timeouts > 0 ||
-        (tcp->scoreboard.ranges && tcp->scoreboard.range[0].left == tcp->snd_una))
+        (tcp->scoreboard.ranges && tcp->scoreboard.range[0].left == tcp->snd_una)) {
         scoreboard_clear(&tcp->scoreboard);
-    recovery_restart(tcp);
+        flight_unhold(&tcp->rack.flight);
+    }
+    if (rack_is_on(tcp))
+        rack_timeout(tcp, now);
+    go_back(tcp);
 }
 
 void recovery_restart(struct tcp *tcp)
 {
-    struct recovery *r = &tcp->recovery;
-
-    r->active = false;
-    r->dupacks = 0;
-    r->left = 0;
-    r->point = tcp->snd_nxt;
-    tcp->resend_first = false;
-    tcp->cursor = tcp->snd_una;
-    rto_resent(&tcp->rto);
+    if (rack_is_on(tcp))
+        rack_lose_all(tcp);
+    go_back(tcp);
 }
 
 /* Pipe: what is believed to be on its way. In recovery (RFC 6675 4, SetPipe) what is lost counts
@@ -165,6 +198,10 @@ static uint32_t pipe_of(const struct tcp *tcp)
     if (!tcp->sack) {
         pipe = tcp->cursor - tcp->snd_una;
         return pipe - (r->left < pipe ? r->left : pipe);
+    }
+    if (rack_is_on(tcp)) { /* RFC 8985: what is neither held nor lost */
+        pipe = tcb_flight(tcp) - scoreboard_bytes(&tcp->scoreboard, tcp->snd_nxt);
+        return pipe - (tcp->rack.flight.lost < pipe ? tcp->rack.flight.lost : pipe);
     }
     if (!r->active)
         return tcp->cursor - tcp->snd_una - scoreboard_bytes(&tcp->scoreboard, tcp->cursor);

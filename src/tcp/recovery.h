@@ -4,7 +4,10 @@
  *
  * Where the RFCs inflate the congestion window by a segment for every duplicate ACK, `left` counts
  * the same bytes as gone from the network: what may be sent is the same, and cwnd stays what it
- * says. With SACK the scoreboard knows what is gone, and `left` is not used. */
+ * says. With SACK the scoreboard knows what is gone, and `left` is not used.
+ *
+ * Where RACK (rack.h) is in use, it alone says what is lost, also after a timeout: then what it
+ * does not believe lost stays in the network, and nothing goes back to SND.UNA. */
 #ifndef TCPLUA_TCP_RECOVERY_H
 #define TCPLUA_TCP_RECOVERY_H
 
@@ -16,6 +19,7 @@ struct tcp;
 struct recovery {
     bool active;       /* in fast recovery */
     bool partial;      /* and a partial ACK has been seen */
+    bool growing;      /* and yet the window grows: after a timeout, with RACK */
     bool rescued;      /* and the end of what is outstanding was sent again for want of better */
     unsigned dupacks;  /* duplicate ACKs in a row */
     uint32_t point;    /* no new recovery before an ACK beyond this: "recover" in RFC 6582 */
@@ -34,9 +38,13 @@ void recovery_duplicate(struct tcp *tcp, int64_t now);
  * is due. Returns whether the retransmission timer starts again. */
 bool recovery_acked(struct tcp *tcp, uint32_t bytes, int64_t now);
 
+/* RACK has found something lost. */
+void recovery_lost(struct tcp *tcp, int64_t now);
+
 /* With SACK: where the next retransmission of this recovery begins, NextSeg() of RFC 6675 4: what
- * is lost; and with `any`, when there is nothing new to send either, what may be. */
-bool recovery_hole(const struct tcp *tcp, uint32_t *seq, bool any);
+ * is lost; and with `any`, when there is nothing new to send either, what may be. With RACK
+ * only what it has found lost. */
+bool recovery_hole(struct tcp *tcp, uint32_t *seq, bool any);
 
 /* [seq, end) was sent again by fast retransmission. */
 void recovery_resent(struct tcp *tcp, uint32_t seq, uint32_t end);

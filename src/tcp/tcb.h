@@ -16,6 +16,7 @@
 #define TCPLUA_TCP_TCB_H
 
 #include "tcp/congestion.h"
+#include "tcp/rack.h"
 #include "tcp/recovery.h"
 #include "tcp/recvbuf.h"
 #include "tcp/rto.h"
@@ -36,6 +37,8 @@ enum timer {
     TIMER_RETRANSMIT, /* something is outstanding */
     TIMER_PERSIST,    /* something waits for the peer's window: a probe, or the SWS override */
     TIMER_ACK,        /* an ACK is delayed */
+    TIMER_REORDER,    /* what was sent earlier than what has come will then be overdue */
+    TIMER_PROBE,      /* the last of a flight has been without an answer for long */
     TIMER_KEEPALIVE,  /* nothing is outstanding, and nothing has come for long */
     TIMER_TIME_WAIT,
     TIMERS,
@@ -89,6 +92,7 @@ struct tcp {
     struct congestion congestion;
     struct recovery recovery;
     struct scoreboard scoreboard; /* with SACK */
+    struct rack rack;             /* with SACK, unless turned off */
     bool ecn;                     /* agreed upon */
     bool ecn_reduced;             /* the window was reduced for a mark, up to */
     uint32_t ecn_point;           /* this number: once in a round trip */
@@ -128,7 +132,7 @@ struct tcp {
     struct limiter refusals;   /* RSTs of unacceptable ACKs while opening */
 
     uint64_t segs_in, segs_out, bytes_received, bytes_acked;
-    uint64_t retransmits, out_of_order, challenge_acks, paws, dsacks, marks;
+    uint64_t retransmits, out_of_order, challenge_acks, paws, dsacks, marks, total_timeouts;
 };
 
 /* The number expected next from the peer. */

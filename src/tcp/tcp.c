@@ -105,6 +105,7 @@ void tcp_free(struct tcp *tcp)
     sendbuf_free(&tcp->send);
     recvbuf_free(&tcp->recv);
     scoreboard_clear(&tcp->scoreboard);
+    flight_free(&tcp->rack.flight);
     free(tcp);
 }
 
@@ -379,6 +380,7 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
 {
     uint32_t sent = seq_min(tcp->snd_nxt, sendbuf_end(&tcp->send));
     size_t unacked = seq_beyond(sent, tcp->send.seq);
+    int64_t min_rtt = rack_min_rtt(&tcp->rack);
 
     *info = (struct tcp_info){
         .iss = tcp->iss,
@@ -415,6 +417,13 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
         .paws = tcp->paws,
         .dsacks = tcp->dsacks,
         .sacked = scoreboard_bytes(&tcp->scoreboard, tcp->snd_nxt),
+        .rack = tcp->heard && rack_is_on(tcp),
+        .reord_seen = tcp->rack.reordering_seen,
+        .min_rtt = min_rtt == TIME_NEVER ? 0 : min_rtt,
+        .reo_wnd = rack_reo_wnd(tcp),
+        .lost = tcp->rack.flight.lost,
+        .loss_probes = tcp->rack.probes,
+        .timeouts = tcp->total_timeouts,
         .unsent = tcp->send.length - unacked,
         .unacked = unacked,
         .fin_acked = tcb_fin_acked(tcp),

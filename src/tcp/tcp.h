@@ -79,6 +79,7 @@ struct tcp_config {
     bool wscale;       /* offer window scaling (RFC 7323 2), */
     bool timestamps;   /* timestamps, with PAWS (RFC 7323 3 to 5), */
     bool sack;         /* and selective acknowledgments (RFC 2018, 2883, 6675) */
+    bool rack;         /* losses are found by time, where there is SACK (RFC 8985) */
     uint8_t signature; /* bytes of options that the stack adds to every segment: auth.h */
     enum tcp_ecn ecn;
     uint32_t ts_offset;   /* what the timestamp clock starts from (RFC 7323 5.4), from stack */
@@ -212,18 +213,24 @@ struct tcp_info {
     uint32_t cwnd, ssthresh;            /* bytes */
     int64_t rto, srtt, rttvar;
     uint64_t segs_in, segs_out, bytes_received, bytes_acked;
-    uint64_t retransmits;    /* segments sent again */
-    uint64_t out_of_order;   /* segments queued out of order */
-    uint64_t overlaps;       /* bytes received again with other values: the first ones count */
-    uint64_t challenge_acks; /* sent */
-    uint64_t marks;          /* segments that came with CE */
-    uint64_t paws;           /* segments dropped for their old timestamp */
-    uint64_t dsacks;         /* reports that something came twice */
-    size_t sacked;           /* bytes that the peer holds out of order */
-    size_t unsent, unacked;  /* bytes in the send buffer, by kind */
-    bool stalled;            /* R1 is reached, and no answer has come since */
-    bool fin_acked;          /* our FIN has been acknowledged */
-    bool fin_received;       /* their FIN has been reached */
+    uint64_t retransmits;     /* segments sent again */
+    uint64_t out_of_order;    /* segments queued out of order */
+    uint64_t overlaps;        /* bytes received again with other values: the first ones count */
+    uint64_t challenge_acks;  /* sent */
+    uint64_t marks;           /* segments that came with CE */
+    uint64_t paws;            /* segments dropped for their old timestamp */
+    uint64_t dsacks;          /* reports that something came twice */
+    size_t sacked;            /* bytes that the peer holds out of order */
+    bool rack;                /* RACK-TLP is in use: */
+    bool reord_seen;          /* the path has changed the order of segments */
+    int64_t min_rtt, reo_wnd; /* 0 before the first round trip */
+    size_t lost;              /* bytes believed lost and not sent again since */
+    uint64_t loss_probes;     /* sent */
+    uint64_t timeouts;        /* of the retransmission timer, the SYN's among them */
+    size_t unsent, unacked;   /* bytes in the send buffer, by kind */
+    bool stalled;             /* R1 is reached, and no answer has come since */
+    bool fin_acked;           /* our FIN has been acknowledged */
+    bool fin_received;        /* their FIN has been reached */
 };
 
 void tcp_info(const struct tcp *tcp, struct tcp_info *info);

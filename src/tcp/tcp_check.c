@@ -49,6 +49,32 @@ static const char *check_sender(const struct tcp *tcp)
     return NULL;
 }
 
+/* The entries are in order and end where what was sent ends; the sums are right. */
+static const char *check_flight(const struct tcp *tcp)
+{
+    struct flight f = tcp->rack.flight; /* flight_at() leaves it as it is */
+    uint32_t at = f.una, held = 0, lost = 0;
+
+    HOLDS(f.count <= f.room && (f.room & (f.room - 1)) == 0);
+    HOLDS(f.heap || f.room == FLIGHT_FEW);
+    for (uint32_t i = 0; i < f.count; i++) {
+        const struct flight_segment *s = flight_at(&f, i);
+        HOLDS(seq_gt(s->end, at));
+        HOLDS((s->marks & (FLIGHT_HELD | FLIGHT_LOST)) != (FLIGHT_HELD | FLIGHT_LOST));
+        HOLDS(!(s->marks & FLIGHT_AGAIN) || seq_le(s->end, f.again_to));
+        HOLDS(!(s->marks & FLIGHT_LOST) || seq_ge(at, f.lost_from));
+        held += s->marks & FLIGHT_HELD ? 1 : 0;
+        lost += s->marks & FLIGHT_LOST ? s->end - at : 0;
+        at = s->end;
+    }
+    HOLDS(held == f.held && lost == f.lost);
+    if (!rack_is_on(tcp) || !tcb_is_open(tcp))
+        return NULL;
+    HOLDS(f.una == tcp->snd_una && at == tcp->snd_nxt);
+    HOLDS(f.lost == 0 || tcp->recovery.active || tcp->snd_wnd == 0);
+    return NULL;
+}
+
 /* Something is outstanding or waits, so something must be there to end the waiting. */
 static const char *check_timers(const struct tcp *tcp)
 {
@@ -62,6 +88,10 @@ static const char *check_timers(const struct tcp *tcp)
         return NULL;
     bool waiting =
         tcp->snd_una != tcp->snd_nxt || (tcb_is_open(tcp) && tcp->snd_una != tcb_send_end(tcp));
+    bool watching = tcb_is_armed(tcp, TIMER_REORDER) || tcb_is_armed(tcp, TIMER_PROBE);
+    HOLDS(!watching || (rack_is_on(tcp) && tcp->snd_una != tcp->snd_nxt));
+    HOLDS(!tcb_is_armed(tcp, TIMER_PROBE) ||
+          tcp->timers[TIMER_PROBE] <= tcp->timers[TIMER_RETRANSMIT]);
     waiting = waiting && tcp->mode == TCP_AUTO; /* else the script ends it */
     HOLDS(!waiting || tcb_is_armed(tcp, TIMER_RETRANSMIT) || tcb_is_armed(tcp, TIMER_PERSIST));
     HOLDS(!tcp->ack_now && tcp->dup_acks == 0 && !tcp->rst.pending);
@@ -104,6 +134,8 @@ const char *tcp_check(const struct tcp *tcp, struct tcp_watch *watch)
     const char *broken = check_receiver(tcp);
     if (!broken)
         broken = check_sender(tcp);
+    if (!broken)
+        broken = check_flight(tcp);
     if (!broken)
         broken = check_timers(tcp);
     if (!broken && watch)

@@ -354,19 +354,34 @@ static bool input_syn_again(struct tcp *tcp, const struct segment *s, int64_t no
     return false;
 }
 
-/* SACK blocks: those that lie within what is outstanding count. Returns whether any is news. */
-static bool take_sack(struct tcp *tcp, const struct segment_options *o, uint32_t ack)
+/* RFC 2883 4: the first block tells of what came twice where the ACK, or the second one, covers it.
+ */
+static bool is_dsack(const struct segment_options *o, uint32_t ack)
 {
-    bool news = false;
+    uint32_t left = o->sack[0].left, right = o->sack[0].right;
+    return o->sacks && seq_lt(left, right) &&
+           (seq_le(right, ack) ||
+            (o->sacks > 1 && seq_ge(left, o->sack[1].left) && seq_le(right, o->sack[1].right)));
+}
 
+/* SACK blocks: those that lie within what is outstanding count. */
+static void take_sack(struct tcp *tcp, const struct segment_options *o, uint32_t ack,
+                      struct rack_ack *said)
+{
+    if (tcp->sack && is_dsack(o, ack)) {
+        tcp->dsacks++;
+        said->dsack = true;
+        said->dsack_end = o->sack[0].right;
+    }
     for (unsigned i = 0; tcp->sack && i < o->sacks; i++) {
         uint32_t left = o->sack[i].left, right = o->sack[i].right;
-        if (seq_lt(left, right) && seq_gt(left, ack) && seq_le(right, tcp->snd_nxt))
-            news |= scoreboard_add(&tcp->scoreboard, left, right);
-        else if (i == 0 && seq_lt(left, right) && seq_le(right, ack))
-            tcp->dsacks++; /* RFC 2883: something of ours came twice */
+        if (!seq_lt(left, right) || !seq_gt(left, ack) || seq_gt(right, tcp->snd_nxt) ||
+            !scoreboard_add(&tcp->scoreboard, left, right))
+            continue;
+        said->left = said->news ? seq_min(said->left, left) : left;
+        said->right = said->news ? seq_max(said->right, right) : right;
+        said->news = true;
     }
-    return news;
 }
 
 /* A timestamp that comes back may be of a retransmission: all that is known when none is timed. */
@@ -449,13 +464,19 @@ static bool input_ack(struct tcp *tcp, const struct segment *s, int64_t now)
 
     /* RFC 5681 2: a duplicate ACK has no data and changes nothing. */
     take_ecn_echo(tcp, s, now);
-    bool duplicate = tcb_flight(tcp) && segment_span(s) == 0 &&
-                     tcb_window_of(tcp, s) == tcp->snd_wnd && s->window > 0;
-    bool news = take_sack(tcp, &s->options, s->ack);
+    bool empty = segment_span(s) == 0 && tcb_window_of(tcp, s) == tcp->snd_wnd && s->window > 0;
+    bool duplicate = tcb_flight(tcp) && empty;
+    struct rack_ack said = {.duplicate = empty && s->ack == tcp->snd_una,
+                            .bare = s->options.sacks == 0,
+                            .echoes = tcp->timestamps && s->options.has_timestamp,
+                            .echo = s->options.tsecr};
+    take_sack(tcp, &s->options, s->ack, &said);
     if (s->ack != tcp->snd_una)
         input_new_ack(tcp, s, now);
-    else if (tcp->sack ? news : duplicate) /* RFC 6675 2: what counts is what it says */
+    else if (tcp->sack ? said.news : duplicate) /* RFC 6675 2: what counts is what it says */
         recovery_duplicate(tcp, now);
+    if (rack_is_on(tcp) && tcb_is_open(tcp))
+        rack_acked(tcp, &said, now);
     if (tcp->state != TCPS_CLOSED)
         take_window(tcp, s, now);
     return tcp->state != TCPS_CLOSED;

@@ -80,6 +80,7 @@ static void count_timeout(struct tcp *tcp)
 static void serve_retransmission(struct tcp *tcp, int64_t now)
 {
     tcb_disarm(tcp, TIMER_RETRANSMIT);
+    tcp->total_timeouts++;
     if (tcb_is_open(tcp)) {
         recovery_timeout(tcp, now);
         count_timeout(tcp);
@@ -142,6 +143,10 @@ static void serve_timers(struct tcp *tcp, int64_t now)
     }
     if (now >= tcp->timers[TIMER_KEEPALIVE])
         serve_keepalive(tcp, now);
+    if (now >= tcp->timers[TIMER_REORDER])
+        rack_look_again(tcp, now);
+    if (now >= tcp->timers[TIMER_PROBE]) /* before the next, which it puts off */
+        rack_probe(tcp, now);
     if (now >= tcp->timers[TIMER_RETRANSMIT])
         serve_retransmission(tcp, now);
 }
@@ -225,6 +230,7 @@ static void output_text(struct tcp *tcp, struct segment *out, uint32_t seq, uint
     if (tcp->snd_una == tcp->snd_nxt)
         tcp->waited = now;
     tcp->snd_nxt = seq_max(tcp->snd_nxt, end);
+    rack_sent(tcp, seq, end, now);
     tcp->last_sent = now;
 }
 
@@ -254,6 +260,9 @@ static bool output_probe(struct tcp *tcp, struct segment *out, int64_t now)
     bool fin;
 
     tcb_disarm(tcp, TIMER_RETRANSMIT);
+    tcb_disarm(tcp, TIMER_REORDER);
+    tcb_disarm(tcp, TIMER_PROBE);
+    tcp->rack.probe_due = false;
     if (tcp->snd_una == tcb_send_end(tcp)) {
         tcb_disarm(tcp, TIMER_PERSIST);
         return false;
@@ -307,6 +316,29 @@ static bool output_again(struct tcp *tcp, struct segment *out, uint32_t seq, int
     return true;
 }
 
+/* A tail loss probe (RFC 8985 7.3): new data whatever Nagle and cwnd say, or else the last segment
+ * again. */
+static bool output_loss_probe(struct tcp *tcp, struct segment *out, uint32_t edge, int64_t now)
+{
+    bool fin, fresh;
+    uint32_t from = tcp->snd_nxt;
+    uint32_t length = text_length(tcp, from, seq_beyond(edge, from), &fin);
+
+    fresh = length > 0 || fin;
+    if (!fresh) {
+        const struct flight *f = &tcp->rack.flight;
+        from = f->count ? flight_begin(f, f->count - 1) : tcp->snd_una;
+        from = seq_max(from, tcp->snd_nxt - tcp->snd_mss);
+        length = text_length(tcp, from, seq_beyond(seq_min(edge, tcp->snd_nxt), from), &fin);
+        if (length == 0 && !fin)
+            return false;
+    }
+    output_text(tcp, out, from, length, fin, now);
+    tcp->cursor = tcp->snd_nxt;
+    rack_probed(tcp, !fresh);
+    return true;
+}
+
 static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
 {
     if (!tcb_is_open(tcp))
@@ -322,7 +354,15 @@ static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
     bool fin;
     if (tcp->resend_first) {
         tcp->resend_first = false;
-        return output_again(tcp, out, tcp->snd_una, now);
+        if (!rack_is_on(tcp))
+            return output_again(tcp, out, tcp->snd_una, now);
+        if (recovery_hole(tcp, &hole, false) && seq_lt(hole, edge))
+            return output_again(tcp, out, hole, now);
+    }
+    if (tcp->rack.probe_due) {
+        tcp->rack.probe_due = false;
+        if (!tcp->recovery.active && output_loss_probe(tcp, out, edge, now))
+            return true;
     }
     if (recovery_hole(tcp, &hole, false) && recovery_room(tcp) >= tcp->snd_mss &&
         seq_lt(hole, edge))
@@ -356,6 +396,7 @@ static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
     output_text(tcp, out, tcp->cursor, length, fin, now);
     tcp->cursor += length + (fin ? 1U : 0U);
     arm_retransmission(tcp, now);
+    rack_schedule(tcp, now);
     return true;
 }
 

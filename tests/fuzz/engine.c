@@ -261,6 +261,7 @@ static void begin(struct drive *d)
         .ts_offset = 0xffffff00,
         .time_wait = NS_PER_S,
         .signature = e & 8 ? 20 : 0,
+        .rack = !(e & 16),
         .ecn = e >> 1 & 3 ? TCP_ECN_ASK : TCP_ECN_ANSWER,
     };
     d->now = NS_PER_S;

@@ -51,6 +51,23 @@ t.test("each of them can be turned off at either end", function()
   end
 end)
 
+-- RFC 8985 4: each end finds its losses in its own way; without SACK not by time.
+t.test("losses are found by time unless that, or SACK, is turned off", function()
+  for off, by_time in pairs { rack = true, sack = false } do
+    local client, server = pair({ [off] = false })()
+    t.equal(client:info().rack, false)
+    t.equal(server:info().rack, by_time)
+    client:close()
+    t.fresh()
+  end
+  local client, server = pair()()
+  t.equal(client:info().rack and server:info().rack, true)
+  assert(client:send("x"))
+  assert(server:read(1))
+  t.equal(client:info().timeouts, 0)
+  t.within(client:info().min_rtt, 0, 1)
+end)
+
 t.test("congestion notification is used where one end asks for it", function()
   for asks, agreed in pairs { ours = true, theirs = false } do
     local ecn = { ecn = true }

@@ -92,6 +92,7 @@ static struct world_plan mib_each_way(struct fault fault)
         s->config.mss = 1460;
         s->config.sndbuf = s->config.rcvbuf = 1 << 20;
         s->config.wscale = s->config.timestamps = s->config.sack = s->config.nagle = true;
+        s->config.rack = true;
         s->config.delayed_ack = 40 * NS_PER_MS;
         s->config.quick_acks = 16;
         s->config.congestion = &congestion_cubic;
@@ -129,6 +130,7 @@ static void draw_rest(struct world_plan *plan, uint64_t *random)
         c->wscale = draw_below(random, 8);
         c->timestamps = draw_below(random, 4);
         c->sack = draw_below(random, 4);
+        c->rack = draw_below(random, 4);
         c->nagle = draw_below(random, 4);
         if (draw_below(random, 4) == 0)
             c->delayed_ack = 0;

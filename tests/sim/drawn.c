@@ -85,6 +85,7 @@ static struct world_plan plan_from(uint64_t seed)
         c->wscale = draw_below(&random, 4);
         c->timestamps = draw_below(&random, 4);
         c->sack = draw_below(&random, 4);
+        c->rack = draw_below(&random, 4);
         c->signature = draw_below(&random, 4) ? 0 : 20;
         c->ts_offset = UINT32_MAX - (uint32_t)draw_below(&random, 20000); /* wraps on the way */
         plan.side[side].total = draw_below(&random, most);
