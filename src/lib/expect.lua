@@ -25,6 +25,7 @@
 -- A failure is raised (tcplua.verdict): it says what differs, which segment came nearest, and what
 -- was on the wire. If a check of time fails by no more than this program was itself late, it is
 -- inconclusive.
+local capture = require "tcplua.capture"
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local explain = require "tcplua.expect.explain"
@@ -104,9 +105,11 @@ end
 local function begin(self)
   local strings = puppet.of(self)
   if strings.expecting then return strings end
+  if self:closed() then self:mode() end -- raises: nothing was kept of it
   local watched = #(self:segments()) > 0
   strings.expecting = true
   verdict.at_end(function() return expect.leftovers(self) end)
+  verdict.at_failure(function(prefix) return expect.save(self, prefix) end)
   core.lateness(true)
   if watched and self:mode() ~= "manual" then
     for _, s in ipairs(waiting(strings)) do
@@ -392,6 +395,23 @@ function expect.leftovers(self)
       segment.brief(s))
   end
   return lines
+end
+
+--- Writes the exchange as PREFIX.pcapng, with a comment at each packet that the script had to do
+-- with, and as text; returns a list of the two paths.
+function expect.save(self, prefix)
+  local list = self:segments()
+  local out <close> = assert(capture.create(prefix .. ".pcapng"))
+  for _, s in ipairs(list) do
+    local note = explain.note(s)
+    assert(out:write(s.packet, {
+      time = s.time, sent = s.direction == "out", comment = note and tostring(s) .. ": " .. note,
+    }))
+  end
+  local text = assert(io.open(prefix .. ".txt", "w"))
+  text:write(explain.ladder(list))
+  text:close()
+  return { prefix .. ".pcapng", prefix .. ".txt" }
 end
 
 -- --- events and numbers ------------------------------------------------------------------------

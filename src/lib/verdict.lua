@@ -25,6 +25,7 @@ end
 local collecting = false
 local recorded = {}
 local closers = {}
+local witnesses = {}
 
 --- The file and the line of the script that called into our modules; nil where there is none.
 function verdict.place()
@@ -85,6 +86,24 @@ function verdict.leftovers()
     for _, line in ipairs(f() or {}) do lines[#lines + 1] = line end
   end
   return lines
+end
+
+--- Registers `f` to be asked, when the running test has failed, to put what it knows into files:
+-- it is given what their names begin with, and returns a list of paths.
+function verdict.at_failure(f)
+  witnesses[#witnesses + 1] = f
+end
+
+--- Has all that was registered write files, whose names begin with `prefix`: a list of paths. With
+-- nil nothing is written, and what was registered is forgotten too.
+function verdict.evidence(prefix)
+  local list, paths = witnesses, {}
+  witnesses = {}
+  for i, f in ipairs(prefix and list or {}) do
+    local written = f(prefix .. (i > 1 and "-" .. i or ""))
+    table.move(written, 1, #written, #paths + 1, paths)
+  end
+  return paths
 end
 
 return verdict

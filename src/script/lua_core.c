@@ -2,7 +2,9 @@
  * call, (open_conn, open_wire, open_link, open_input, open_process) the things that it waits for,
  * and (open_host) what the kernel knows. Scripts use the modules above: tcplua.tcp, tcplua.net,
  * tcplua.task. */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -42,6 +44,27 @@ static int core_lateness(lua_State *L)
     lua_pushnumber(L, to_seconds(network->lateness));
     if (lua_toboolean(L, 1))
         network->lateness = 0;
+    return 1;
+}
+
+/* make_folder(path) -> true | nil, error: and those above it, where there are none */
+static int core_make_folder(lua_State *L)
+{
+    const char *path = check_text(L, 1);
+    size_t length = strlen(path);
+    char *part = lua_newuserdatauv(L, length + 1, 0);
+    struct error err;
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) < 0 && errno != EEXIST) {
+            fail_errno(&err, errno, "the folder '%s' cannot be made", part);
+            return push_failure(L, &err);
+        }
+    }
+    lua_pushboolean(L, 1);
     return 1;
 }
 
@@ -263,17 +286,29 @@ static int core_source(lua_State *L)
 int luaopen_tcplua_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"lateness", core_lateness},   {"now", core_now},
-        {"wall", core_wall},           {"monotonic", core_monotonic},
-        {"poll", core_poll},           {"work", core_work},
-        {"simulate", core_simulate},   {"simulated", core_simulated},
-        {"reset", core_reset},         {"seed", core_seed},
-        {"random", core_random},       {"error", core_error},
-        {"is_error", core_is_error},   {"escape", core_escape},
-        {"printable", core_printable}, {"address", core_address},
-        {"frames", core_frames},       {"verdicts", core_verdicts},
-        {"terminal", core_terminal},   {"source", core_source},
-        {"fragments", core_fragments}, {NULL, NULL},
+        {"make_folder", core_make_folder},
+        {"lateness", core_lateness},
+        {"now", core_now},
+        {"wall", core_wall},
+        {"monotonic", core_monotonic},
+        {"poll", core_poll},
+        {"work", core_work},
+        {"simulate", core_simulate},
+        {"simulated", core_simulated},
+        {"reset", core_reset},
+        {"seed", core_seed},
+        {"random", core_random},
+        {"error", core_error},
+        {"is_error", core_is_error},
+        {"escape", core_escape},
+        {"printable", core_printable},
+        {"address", core_address},
+        {"frames", core_frames},
+        {"verdicts", core_verdicts},
+        {"terminal", core_terminal},
+        {"source", core_source},
+        {"fragments", core_fragments},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     open_conn(L);

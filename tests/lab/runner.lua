@@ -1,5 +1,6 @@
 -- `tcplua test` over small files that pass, fail, hang, crash and leak: what it says and its exit
 -- status. Each row writes its files into a folder of its own and runs the program there.
+local capture = require "tcplua.capture"
 local process = require "tcplua.process"
 local t = require "harness"
 
@@ -632,12 +633,45 @@ end)
 
 t.test("a folder for each failure", function()
   local result = expect(run({ ["a.lua"] = FAIL .. PASS }, "--seed 5 --artifacts out/deep a.lua"), 1)
-  local folder = result.folder .. "/out/deep/001-a.lua-fails/"
+  local folder = result.folder .. "/out/deep/a-001-fails/"
   t.contains(read(folder .. "failure.txt"), "FAIL a.lua:2: fails\na.lua:4: sum: wanted 3, got 2\n")
   t.equal(read(folder .. "output.txt"), "heard before\n")
   t.equal(read(folder .. "again.txt"), "tcplua test --seed 5 a.lua:2\n")
-  t.equal(assert(process.run { "ls", result.folder .. "/out/deep" }).out, "001-a.lua-fails\n")
+  t.equal(assert(process.run { "ls", result.folder .. "/out/deep" }).out, "a-001-fails\n")
   t.equal(run({ ["a.lua"] = PASS }, "--artifacts /proc/no a.lua").code, 4)
+end)
+
+local PONG <const> = [[
+local tcp, task, net = require "tcplua.tcp", require "tcplua.task", require "tcplua.net"
+it("answers", function()
+  local near, far = net.pair { delay = 0.01 }
+  assert(net.attach(near, "192.0.2.1"))
+  assert(net.attach(far, "192.0.2.2"))
+  local listener <close> = assert(tcp.listen { addr = "192.0.2.2", port = 7 })
+  task.spawn(function() listener:accept():send "pon\n" end)
+  local conn <close> = assert(tcp.connect {
+    src = "192.0.2.1", dst = "192.0.2.2", port = 7, mode = "assist" })
+  conn:inject { flags = "." }
+  conn:expect { data = WANTED }
+end)
+]]
+
+t.test("the exchange is kept where an expectation failed, with a comment at each packet", function()
+  local files = { ["a.lua"] = PONG:gsub("WANTED", '"pong\\n"') }
+  local result = expect(run(files, "--network sim --artifacts out a.lua"), 1, 'got "pon')
+  local folder = "out/a-001-answers/"
+  t.contains(result.out, "capture: " .. folder .. "exchange.pcapng")
+  local comments = {}
+  for packet, info in assert(capture.read(result.folder .. "/" .. folder .. "exchange.pcapng")) do
+    t.equal(packet.tcp ~= nil, true)
+    comments[#comments + 1] = info.comment
+  end
+  t.contains(comments[1], "the handshake")
+  t.contains(comments[2], "by hand at a.lua:10")
+  t.contains(read(result.folder .. "/" .. folder .. "exchange.txt"), "<  P. seq 1:5 ack 1")
+  files = { ["a.lua"] = PONG:gsub("WANTED", '"pon\\n"') }
+  result = expect(run(files, "--network sim --artifacts out a.lua"), 0)
+  t.equal(assert(process.run { "ls", result.folder .. "/out" }).out, "")
 end)
 
 t.test("quiet says what failed, and verbose what passed", function()

@@ -10,13 +10,18 @@
 --         …
 --       connection ESTABLISHED, snd.una 7, snd.nxt 7, rcv.nxt 5, …
 local segment = require "tcplua.tcp.segment"
-local template = require "tcplua.expect.template"
 
 local explain = {}
 
 local LADDER = 16 -- segments that are shown
 local NEAREST = 2 -- candidates
 local DIFFERENCES = 6 -- fields of each
+
+--- What is to be said of a segment beside it; nil for nothing.
+function explain.note(s)
+  if s.by_hand then return "by hand at " .. s.by_hand end
+  return s.consumed or s.retransmission and "again" or nil
+end
 
 -- Where two texts begin to differ, when both are too long to see it.
 local function divergence(wanted, got)
@@ -58,19 +63,19 @@ local function add_candidates(lines, wanted, candidates, start)
   end
 end
 
-local function add_ladder(lines, list, start, focus)
+local function add_ladder(lines, list, start, focus, most)
   local last = #list
-  local first = math.max(1, math.min(last - LADDER + 1, (focus or last) - LADDER // 2))
+  local first = math.max(1, math.min(last - most + 1, (focus or last) - most // 2))
   if first > 1 then lines[#lines + 1] = ("    ... %d before"):format(first - 1) end
-  for i = first, math.min(last, first + LADDER - 1) do
+  for i = first, math.min(last, first + most - 1) do
     local s = list[i]
     local line = ("    #%-3d %7.3f  %s  %s"):format(i, s.time - start,
       s.direction == "out" and ">" or "<", clip(segment.brief(s), 64))
-    local note = s.consumed or s.retransmission and "again" or nil
+    local note = explain.note(s)
     lines[#lines + 1] = note and ("%-84s %s"):format(line, note) or line
   end
-  if first + LADDER - 1 < last then
-    lines[#lines + 1] = ("    ... %d more"):format(last - first - LADDER + 1)
+  if first + most - 1 < last then
+    lines[#lines + 1] = ("    ... %d more"):format(last - first - most + 1)
   end
 end
 
@@ -101,13 +106,18 @@ function explain.text(o)
     lines[#lines + 1] = "  no segment of this connection was seen"
   else
     lines[#lines + 1] = flow_line(o.conn)
-    add_ladder(lines, o.list, start, o.focus)
+    add_ladder(lines, o.list, start, o.focus, LADDER)
   end
   lines[#lines + 1] = state_line(o.conn)
   if o.capture then lines[#lines + 1] = "  capture: " .. o.capture end
   return table.concat(lines, "\n")
 end
 
-explain.show = template.show
+--- The whole exchange, a line for each segment.
+function explain.ladder(list)
+  local lines = {}
+  if #list > 0 then add_ladder(lines, list, list[1].time, nil, #list) end
+  return table.concat(lines, "\n") .. "\n"
+end
 
 return explain

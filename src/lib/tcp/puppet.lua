@@ -28,6 +28,7 @@ local check = require "tcplua.check"
 local core = require "tcplua.core"
 local segment = require "tcplua.tcp.segment" -- loads tcplua.packet, which raw_held makes
 local task = require "tcplua.task"
+local verdict = require "tcplua.verdict"
 require "tcplua.tcp" -- whose stand-ins are replaced here
 
 local conn = core.conn_class.__index
@@ -72,20 +73,20 @@ local function pass_all(self, direction, what)
 end
 
 -- Follows what a hook has said about one segment.
-local function follow(self, s, verdict)
+local function follow(self, s, said)
   local fate = rawget(s, "fate")
-  if fate == "drop" or fate == "hold" or verdict == false then return end
+  if fate == "drop" or fate == "hold" or said == false then return end
   if fate == "delay" then
     task.spawn(function()
       task.sleep(s.seconds)
       self:pass(s.direction, s.packet)
     end)
-  elseif verdict == nil or verdict == true then
+  elseif said == nil or said == true then
     self:pass(s.direction, s.packet)
-  elseif type(verdict) == "table" and getmetatable(verdict) ~= segment then
-    pass_all(self, s.direction, verdict)
+  elseif type(said) == "table" and getmetatable(said) ~= segment then
+    pass_all(self, s.direction, said)
   else
-    pass_all(self, s.direction, { verdict })
+    pass_all(self, s.direction, { said })
   end
 end
 
@@ -123,9 +124,9 @@ local function serve(self, direction)
     local s = segment.new(self, packet, direction)
     rawset(s, "retransmission", again(self.passed, s))
     self.inside = coroutine.running()
-    local verdict = self.hooks[direction](s)
+    local said = self.hooks[direction](s)
     self.inside = nil
-    follow(self, s, verdict)
+    follow(self, s, said)
   end
   self.serving[direction] = false
 end
@@ -258,6 +259,16 @@ local function make(self, fields)
   return s
 end
 
+-- The segment that has just left says which line of the script made it.
+local function mark_by_hand(strings, bytes)
+  strings:drain()
+  local last = strings.list[#strings.list]
+  if last and last.direction == "out" and last.packet:bytes() == bytes then
+    local file, line = verdict.place()
+    rawset(last, "by_hand", ("%s:%d"):format(file or "?", line or 0))
+  end
+end
+
 --- Sends a segment made by hand, and returns it. A table of fields: flags ("P." with data, else
 -- "."; the handshake's at the beginning), seq, ack (relative; with absolute = true as they are),
 -- win, data, options, and any other field of the TCP or the IP header; what is left out comes from
@@ -275,9 +286,11 @@ function conn:inject(what, data)
   end
   local strings = puppet.of(self)
   local send = strings.inside == coroutine.running() and self.raw_transmit or self.raw_inject
-  local ok, err = send(self, check.packet(s.packet))
+  local packet_bytes = check.packet(s.packet)
+  local ok, err = send(self, packet_bytes)
   if not ok then return nil, err end
   strings.event = core.wall() -- expectations measure from here
+  mark_by_hand(strings, packet_bytes)
   return s
 end
 

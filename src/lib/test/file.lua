@@ -7,6 +7,7 @@ local core = require "tcplua.core"
 local event = require "tcplua.test.event"
 local run = require "tcplua.test.run"
 local test = require "tcplua.test"
+local bundle = require "tcplua.test.bundle"
 local tree = require "tcplua.test.tree"
 local verdict = require "tcplua.verdict"
 
@@ -155,6 +156,14 @@ function file.main(path, ...)
   local context = {
     file = path, seed = options.seed, seed_network = options.seed_network ~= "", timeout = timeout,
   }
+  if test.artifacts then
+    function context.evidence(node)
+      local name = node.whole_file and "" or tree.title(node)
+      local folder = bundle.folder(test.artifacts, path, node.index, name)
+      bundle.make(folder)
+      return folder .. "/exchange"
+    end
+  end
   local function told(node, fields)
     fields.index = node.index
     tell(fields)

@@ -165,7 +165,7 @@ local function reverse(list)
   return out
 end
 
--- Tries a test once: the list of its problems, the warnings, and whether xfail was said.
+-- Tries a test once: the list of its problems, the warnings, and what it said of itself.
 local function try(node, context, attempt)
   local before, empty = census()
   local problems = {}
@@ -191,6 +191,10 @@ local function try(node, context, attempt)
   tree.running = nil
   local warnings = {}
   add(guarded(CLEANUP_TIME, "", function() warnings = verdict.leftovers() end))
+  local prefix = #problems > 0 and context.evidence and context.evidence(node) or nil
+  add(guarded(CLEANUP_TIME, " (in saving the exchange)", function()
+    running.capture = verdict.evidence(prefix)[1]
+  end))
   if #problems == 0 and not node.whole_file then
     local lines = left_open(before)
     if #lines > 0 then
@@ -200,7 +204,7 @@ local function try(node, context, attempt)
     end
   end
   clear(before, empty)
-  return problems, warnings, running.xfail
+  return problems, warnings, running
 end
 
 -- The verdict of a list of problems, and their text.
@@ -243,9 +247,13 @@ function run.test(node, context)
   local attempt = 0
   while true do
     attempt = attempt + 1
-    local problems, warnings, xfail = try(node, context, attempt)
+    local problems, warnings, running = try(node, context, attempt)
     local result = judge(problems)
-    if xfail then expect_failure(result, xfail) end
+    if running.capture then
+      result.capture = running.capture
+      result.text = ("%s\n  capture: %s"):format(result.text, running.capture)
+    end
+    if running.xfail then expect_failure(result, running.xfail) end
     local retry = (result.verdict == "fail" or result.verdict == "error") and retries > 0
     if retry then retries = retries - 1 end
     local rerun = result.verdict == "inconclusive" and again

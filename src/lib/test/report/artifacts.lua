@@ -4,18 +4,10 @@
 --     output.txt      what it printed, where it did
 --     again.txt       the command that repeats it
 --
--- A capture that the failure names stays where it is.
+-- Its process has put the exchange beside them (tcplua.test.bundle).
+local bundle = require "tcplua.test.bundle"
 local core = require "tcplua.core"
-local process = require "tcplua.process"
 local words = require "tcplua.test.report.words"
-
-local NAME_MAX <const> = 100
-
--- A name for a folder that is the same in every run and takes no quoting.
-local function name_of(test, number)
-  local text = (test.path:gsub("^.*/", "") .. "-" .. test.name):gsub("[^%w._-]+", "-")
-  return ("%03d-%s"):format(number, text:sub(1, NAME_MAX):gsub("-+$", ""))
-end
 
 local function write(path, text)
   local handle, why = io.open(path, "wb")
@@ -27,27 +19,20 @@ local function write(path, text)
   handle:close()
 end
 
-local function make_folder(path)
-  local made, err = process.run { "mkdir", "-p", "--", path }
-  if not made then error(err, 0) end
-end
-
 return function(options)
   local report = {}
 
   function report.begin()
-    make_folder(options.artifacts)
+    bundle.make(options.artifacts)
     write(options.artifacts .. "/.begun", "") -- a folder that cannot be written to is known now
     os.remove(options.artifacts .. "/.begun")
   end
 
   function report.finish(run)
-    local number = 0
     for _, test in ipairs(run.tests) do
       if test.bad then
-        number = number + 1
-        local folder = options.artifacts .. "/" .. name_of(test, number)
-        make_folder(folder)
+        local folder = bundle.folder(options.artifacts, test.path, test.index, test.name)
+        bundle.make(folder)
         write(folder .. "/failure.txt", ("%s %s\n%s\n%s"):format(words.label(test.verdict),
           words.title(test), words.text(test),
           test.warning and words.clean(test.warning) .. "\n" or ""))
