@@ -183,9 +183,10 @@ local DEEDS = {
     packet.tcp.flags = "F."
   end,
   ["adds another signature"] = function(packet)
-    local options = {}
-    for kind, value in pairs(packet.tcp.options) do options[#options + 1] = { kind, value } end
-    options[#options + 1] = { "md5", ("x"):rep(16) }
+    local options = { { "md5", "" } } -- in the place of two NOPs: TCP-MD5 does not cover them
+    for kind, value in pairs(packet.tcp.options) do
+      if kind ~= "nop" then options[#options + 1] = { kind, value } end
+    end
     packet.tcp.options = options
   end,
   ["cuts the signature"] = function(packet)
