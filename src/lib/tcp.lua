@@ -48,6 +48,10 @@
 --     keepalive = false     seconds of silence before the first probe; true: 7200 (9293 3.8.4)
 --     keepalive_interval = 75, keepalive_probes = 9     between probes; how many go unanswered
 --     ttl = 64, tos = 0     of every segment
+--     fast_open = false     data in the SYN (7413). A client asks for a cookie, which is kept for
+--                           the next connection to this peer: then `data` of connect goes with the
+--                           SYN; or brings a cookie, see info().cookie. A listener gives and takes
+--                           them, and accept() comes with the SYN. info().syn_data: it worked
 --     md5                   a key: every segment is signed, and what is not is dropped (2385);
 --                           timestamps are off then unless asked for. info() has auth = "md5" and
 --                           auth_unsigned, auth_bad: how many were dropped for their signature
@@ -73,6 +77,8 @@ local CLOSE_TIMEOUT = 300
 local LINE_MAX = 1048576
 local LINE_OPTIONS <const> = { max = true, timeout = true }
 local CHUNK = 65536
+-- States in which there may be more to send; the first, where a cookie has opened a connection.
+local SENDS = { ["SYN-RECEIVED"] = true, ESTABLISHED = true, ["CLOSE-WAIT"] = true }
 
 local conn = core.conn_class.__index
 
@@ -138,21 +144,23 @@ local function begin(options)
   local bare = {}
   for name, value in pairs(options) do bare[name] = value end
   bare.on_send, bare.on_receive, bare.mode = nil, nil, "manual"
-  local self, err = core.connect(bare)
+  local self, err, taken = core.connect(bare)
   if not self then return nil, err end
   self:on_send(on_send)
   self:on_receive(on_receive)
   self:raw_mode(options.mode or "auto")
-  return self
+  return self, nil, taken
 end
 
 --- Opens a connection. Fields: dst, port; src (default: what the routing table says), sport
--- (default: a free one), timeout (60 s), and what the connection is like: see the table at the top.
+-- (default: a free one), timeout (60 s), data (a string to be sent first: with fast_open, and a
+-- cookie from before, in the SYN), and what the connection is like: see the table at the top.
 -- Numbers may be given as strings, as a command line does.
 function tcp.connect(options)
   options = check.options(options)
   local limit = check.seconds("timeout", options.timeout, CONNECT_TIMEOUT)
-  local self, err = begin(options)
+  local deadline = core.now() + limit
+  local self, err, taken = begin(options)
   if not self then
     err.op = "connect"
     return nil, err
@@ -163,14 +171,20 @@ function tcp.connect(options)
     return state ~= "SYN-SENT" and state ~= "SYN-RECEIVED" and state ~= "CLOSED"
   end
   local ok
-  ok, err = await(self, opened, core.now() + limit, "connect",
-    "%s to answer the SYN")
+  ok, err = await(self, opened, deadline, "connect", "%s to answer the SYN")
   if not ok then
     if self:raw_error() == nil and err.code == "ETIMEDOUT" then
       err.message = ("no answer from %s within %g s"):format(peer(self), limit)
     end
     free(self)
     return nil, err
+  end
+  if options.data and taken < #options.data then
+    ok, err = self:send(options.data:sub(taken + 1), deadline - core.now())
+    if not ok then
+      free(self)
+      return nil, err
+    end
   end
   return self
 end
@@ -281,7 +295,7 @@ local function send(self, data, timeout, urgent)
   end
   if #data > 0 then
     local state = self:state()
-    if not self:raw_error() and state ~= "ESTABLISHED" and state ~= "CLOSE-WAIT" then
+    if not self:raw_error() and not SENDS[state] then
       return nil, failure("send", "EPIPE", "usage", "this side of the connection is shut down")
     end
   end

@@ -20,8 +20,17 @@ enum {
 /* IPv6 next-header numbers that are skipped. */
 enum { HOP_BY_HOP = 0, ROUTING = 43, FRAGMENT = 44, DESTINATION = 60 };
 
-/* TCP option kinds (RFC 9293 3.1, RFC 7323, RFC 2018). */
-enum { EOL = 0, NOP = 1, MSS = 2, WSCALE = 3, SACK_OK = 4, SACK = 5, TIMESTAMP = 8 };
+/* TCP option kinds (RFC 9293 3.1, RFC 7323, RFC 2018, RFC 7413). */
+enum {
+    EOL = 0,
+    NOP = 1,
+    MSS = 2,
+    WSCALE = 3,
+    SACK_OK = 4,
+    SACK = 5,
+    TIMESTAMP = 8,
+    FAST_OPEN = 34
+};
 
 #define OPTIONS_MAX 40 /* what a data offset of 15 leaves */
 
@@ -34,6 +43,16 @@ static void read_sack(struct segment_options *o, const uint8_t *blocks, size_t l
         o->sack[o->sacks].right = get32(blocks + 4);
         o->sacks++;
     }
+}
+
+/* Of 4 to 16 bytes, an even number; or none, which asks for one (RFC 7413 4.1.1). */
+static void read_cookie(struct segment_options *o, const uint8_t *cookie, size_t length)
+{
+    if (o->has_fast_open || length % 2 != 0 || length == 2 || length > SEGMENT_COOKIE_MAX)
+        return;
+    o->has_fast_open = true;
+    o->cookie_length = (uint8_t)length;
+    memcpy(o->cookie, cookie, length);
 }
 
 static void read_option(struct segment_options *o, const uint8_t *option, size_t length)
@@ -64,6 +83,9 @@ static void read_option(struct segment_options *o, const uint8_t *option, size_t
             o->tsval = get32(option + 2);
             o->tsecr = get32(option + 6);
         }
+        break;
+    case FAST_OPEN:
+        read_cookie(o, option + 2, length - 2);
         break;
     default:
         break;
@@ -232,6 +254,11 @@ static size_t sack_room(const struct segment_options *o, size_t used)
     return blocks < room ? blocks : room;
 }
 
+static size_t cookie_room(const struct segment_options *o)
+{
+    return (2U + o->cookie_length + 3U) & ~3U;
+}
+
 size_t segment_options_length(const struct segment_options *o)
 {
     size_t length = o->first_length;
@@ -243,6 +270,8 @@ size_t segment_options_length(const struct segment_options *o)
         length += 4;
     if (o->has_wscale)
         length += 4;
+    if (o->has_fast_open)
+        length += cookie_room(o);
     size_t blocks = sack_room(o, length);
     return blocks > 0 ? length + 4 + 8 * blocks : length;
 }
@@ -287,6 +316,12 @@ static void write_options(const struct segment_options *o, uint8_t *bytes)
         at = put_nops(at, 1);
         at = put_option(at, WSCALE, 3);
         *at++ = o->wscale;
+    }
+    if (o->has_fast_open) {
+        at = put_nops(at, cookie_room(o) - 2 - o->cookie_length);
+        at = put_option(at, FAST_OPEN, (uint8_t)(2 + o->cookie_length));
+        memcpy(at, o->cookie, o->cookie_length);
+        at += o->cookie_length;
     }
     size_t blocks = sack_room(o, (size_t)(at - bytes));
     if (blocks > 0) {

@@ -24,15 +24,18 @@ enum {
     TCP_AE = 0x100, /* RFC 9768; once NS */
 };
 
-#define SEGMENT_SACK_MAX 4
+#define SEGMENT_SACK_MAX   4
+#define SEGMENT_COOKIE_MAX 16
 
-/* The options that RFC 9293, 7323 and 2018 define. The first of a kind counts; one with a length
- * that is wrong for its kind is as if absent. */
+/* The options that RFC 9293, 7323, 2018 and 7413 define. The first of a kind counts; one with a
+ * length that is wrong for its kind is as if absent. */
 struct segment_options {
-    bool has_mss, has_wscale, has_timestamp, sack_permitted;
+    bool has_mss, has_wscale, has_timestamp, sack_permitted, has_fast_open;
     uint16_t mss;
     uint8_t wscale; /* as received, not yet clamped to 14 */
     uint32_t tsval, tsecr;
+    uint8_t cookie_length; /* of Fast Open; 0 asks for one, else an even number from 4 on */
+    uint8_t cookie[SEGMENT_COOKIE_MAX];
     uint8_t sacks; /* number of SACK blocks */
     struct {
         uint32_t left, right;
@@ -96,7 +99,8 @@ const char *segment_verdict_name(enum segment_verdict verdict);
 
 /* Writes the datagram, IPv4 or IPv6 by the kind of `s->src`, with all lengths and checksums, and
  * returns its length; 0 if `size` is too small or the options do not fit. Options are written in
- * Linux's order: MSS, SACK permitted, timestamps, NOP, window scale, SACK blocks. */
+ * Linux's order: MSS, SACK permitted, timestamps, NOP, window scale, Fast Open cookie, SACK
+ * blocks. */
 size_t segment_write(const struct segment *s, uint8_t *bytes, size_t size);
 
 /* Whether `next` goes on where `s` ends and is like it in all but data, PSH and what is counted for

@@ -44,7 +44,7 @@ static struct conn *push_closed(lua_State *L)
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
         "keepalive_interval", "keepalive_probes", "congestion", "ecn", "rack", "gso", "md5",       \
-        "mode", "watched"
+        "fast_open", "mode", "watched"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
 enum { BUFFER = 1 << 20, QUICK_ACKS = 16 };
@@ -69,6 +69,27 @@ static int64_t read_keepalive(lua_State *L, int index)
     if (chosen)
         return to_ns(field_number(L, index, "keepalive", 0));
     return on ? 7200 * NS_PER_S : 0;
+}
+
+/* fast_open = true, or with a cookie of the script's own (RFC 7413). */
+static bool read_fast_open(lua_State *L, int index, struct tcp_config *tcp, struct error *err)
+{
+    bool given = lua_getfield(L, index, "fast_open") == LUA_TSTRING;
+    size_t length;
+    const char *bytes = given ? lua_tolstring(L, -1, &length) : NULL;
+    lua_pop(L, 1); /* the table still holds it */
+    if (!given) {
+        tcp->fast_open = field_boolean(L, index, "fast_open", false);
+        return true;
+    }
+    if (length < 4 || length > SEGMENT_COOKIE_MAX || length % 2 != 0)
+        return fail(err, ERROR_USAGE, "EINVAL",
+                    "the cookie 'fast_open' has %zu bytes; it can have an even number from 4 to %d",
+                    length, SEGMENT_COOKIE_MAX);
+    tcp->fast_open = true;
+    tcp->cookie.length = (uint8_t)length;
+    memcpy(tcp->cookie.bytes, bytes, length);
+    return true;
 }
 
 /* Options that connect and listen share; seconds become nanoseconds. */
@@ -123,6 +144,11 @@ static bool read_options(lua_State *L, int index, struct endpoint_options *optio
         tcp->max_rto < 0 || tcp->delayed_ack < 0 || tcp->keepalive < 0 ||
         tcp->keepalive_interval < 0)
         return fail(err, ERROR_USAGE, "EINVAL", "a time that is less than 0 makes no sense");
+    if (!read_fast_open(L, index, tcp, err))
+        return false;
+    if (tcp->fast_open && options->auth.kind != AUTH_NONE)
+        return fail(err, ERROR_USAGE, "EINVAL",
+                    "fast_open does not go together with a key: one SYN has no room for both");
     return true;
 }
 
@@ -131,11 +157,12 @@ static bool missing(struct error *err, const char *what)
     return fail(err, ERROR_USAGE, "EINVAL", "%s is missing", what);
 }
 
-/* connect{dst=, port=, src=, sport=, …} -> conn | nil, error */
+/* connect{dst=, port=, src=, sport=, data=, …} -> conn, nil, how much of data it took | nil, error
+ */
 static int core_connect(lua_State *L)
 {
-    static const char *const names[] = {"src",     "dst",          "port", "sport",
-                                        "timeout", SHARED_OPTIONS, NULL};
+    static const char *const names[] = {"src",     "dst",  "port",         "sport",
+                                        "timeout", "data", SHARED_OPTIONS, NULL};
     struct endpoint_options options = {.sport = 0};
     struct error err;
     lua_settop(L, 1);
@@ -152,12 +179,21 @@ static int core_connect(lua_State *L)
         good = network_source(the_network(L), &options.dst, &options.src, &err);
     if (!good)
         return push_failure(L, &err);
+    struct tcp_info info;
+    if (lua_getfield(L, 1, "data") == LUA_TSTRING) /* which the table still holds */
+        options.data = lua_tolstring(L, -1, &options.length);
+    else if (!lua_isnil(L, -1))
+        raise_mistake(L, "option 'data': a string expected, got %s", luaL_typename(L, -1));
+    lua_pop(L, 1);
     struct conn *conn = push_closed(L);
     conn->endpoint = endpoint_connect(the_network(L), &options, &err);
     if (!conn->endpoint)
         return push_failure(L, &err);
     remember_source(L, &conn->endpoint->source, -1);
-    return 1;
+    tcp_info(conn->endpoint->tcp, &info);
+    lua_pushnil(L);
+    lua_pushinteger(L, (lua_Integer)(info.unsent + info.unacked));
+    return 3;
 }
 
 /* raw_read(max [, stop]) -> string: what is there, up to and with the byte `stop` */
@@ -301,7 +337,7 @@ static int conn_info(lua_State *L)
     const struct flow *flow = tcp_flow(endpoint->tcp);
     struct tcp_info i;
     tcp_info(endpoint->tcp, &i);
-    lua_createtable(L, 0, 43);
+    lua_createtable(L, 0, 45);
     set_text(L, "state", tcp_state_name(tcp_state(endpoint->tcp)));
     set_addr(L, "src", &flow->local);
     set_addr(L, "dst", &flow->remote);
@@ -351,6 +387,12 @@ static int conn_info(lua_State *L)
     set_integer(L, "unsent", (lua_Integer)i.unsent);
     set_integer(L, "unacked", (lua_Integer)i.unacked);
     set_auth(L, endpoint->auth);
+    set_boolean(L, "syn_data", i.syn_data);
+    const struct tcp_cookie *cookie = tcp_cookie(endpoint->tcp);
+    if (endpoint->asks && cookie->length > 0) {
+        lua_pushlstring(L, (const char *)cookie->bytes, cookie->length);
+        lua_setfield(L, -2, "cookie");
+    }
     set_boolean(L, "fin_acked", i.fin_acked);
     set_boolean(L, "fin_received", i.fin_received);
     return 1;

@@ -62,6 +62,9 @@ static void remove_from_stack(struct endpoint *endpoint)
     }
     if (endpoint->puppet)
         puppet_detach(endpoint->puppet);
+    if (endpoint->early)
+        stack->early--;
+    endpoint->early = false;
     guard_close(endpoint->guard);
     endpoint->guard = NULL;
     endpoint->stack = NULL;
@@ -266,6 +269,15 @@ static void send_all(struct endpoint *endpoint, int64_t now)
         send_failed(endpoint, &err);
 }
 
+/* A SYN with a Fast Open option was answered, or a later one without. */
+static void learn_cookie(struct endpoint *endpoint, int64_t now)
+{
+    struct tcp_info info;
+    tcp_info(endpoint->tcp, &info);
+    cookie_keep(&endpoint->stack->network->cookies, tcp_flow(endpoint->tcp),
+                tcp_cookie(endpoint->tcp), info.retransmits > 0, now);
+}
+
 void endpoint_step(struct endpoint *endpoint, int64_t now)
 {
     struct stack *stack = endpoint->stack;
@@ -273,6 +285,12 @@ void endpoint_step(struct endpoint *endpoint, int64_t now)
     deadlines_move(&stack->deadlines, &endpoint->deadline, tcp_deadline(endpoint->tcp));
     unsigned events = tcp_events(endpoint->tcp);
     enum tcp_state state = tcp_state(endpoint->tcp);
+    if (endpoint->early && state != TCPS_SYN_RECEIVED) {
+        endpoint->early = false;
+        stack->early--;
+    }
+    if (endpoint->asks && events & TCP_EVENT_OPEN)
+        learn_cookie(endpoint, now);
     if (stack->network->trace && !stack->unseen && state != endpoint->traced) {
         endpoint->traced = state;
         trace_state(stack->network->trace, tcp_flow(endpoint->tcp), state,
@@ -333,8 +351,10 @@ void endpoint_neighbour(struct endpoint *endpoint)
 /* --- beginning and end --------------------------------------------------------------------------
  */
 
+/* With Fast Open if there is a `cookie`. */
 static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_options *options,
-                                     const struct flow *flow, uint32_t mtu, struct error *err)
+                                     const struct flow *flow, const struct tcp_cookie *cookie,
+                                     uint32_t mtu, struct error *err)
 {
     uint32_t iss, offset;
     if (!network_isn(stack->network, flow, &iss, err) ||
@@ -347,6 +367,9 @@ static struct endpoint *endpoint_new(struct stack *stack, const struct endpoint_
     config.iss = iss;
     config.ts_offset = offset;
     config.signature = auth_overhead(&options->auth);
+    config.fast_open = cookie;
+    if (cookie)
+        config.cookie = *cookie;
     if (config.mss == 0 || config.mss > mss)
         config.mss = (uint16_t)mss;
     struct auth *auth = NULL;
@@ -418,17 +441,26 @@ struct endpoint *endpoint_connect(struct network *network, const struct endpoint
     struct guard *guard;
     if (!stack_claim(stack, options->sport, &flow.lport, &guard, err))
         return NULL;
-    struct endpoint *endpoint = endpoint_new(stack, options, &flow, mtu, err);
+    struct tcp_cookie cookie;
+    bool asks = options->tcp.fast_open;
+    if (options->tcp.cookie.length > 0)
+        cookie = options->tcp.cookie;
+    else
+        asks = asks && cookie_find(&network->cookies, &flow, clock_now(&network->clock), &cookie);
+    struct endpoint *endpoint =
+        endpoint_new(stack, options, &flow, asks ? &cookie : NULL, mtu, err);
     if (!endpoint) {
         guard_close(guard);
         return NULL;
     }
+    endpoint->asks = asks;
     endpoint->guard = guard;
     endpoint->hop = hop;
     if (stack->host_address && !route.local)
         endpoint->resets = resets_before(stack, clock_now(&network->clock));
     tcp_connect(endpoint->tcp, clock_now(&network->clock));
     give_strings(endpoint, options);
+    tcp_write(endpoint->tcp, options->data, options->length);
     endpoint_serve(endpoint);
     return endpoint;
 }
@@ -442,13 +474,19 @@ struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,
     uint32_t mtu;
     if (!stack_way(stack, &syn->src, &hop, &mtu, NULL, NULL))
         return NULL;
-    struct endpoint *endpoint = endpoint_new(stack, &listener->options, &flow, mtu, NULL);
+    struct tcp_cookie cookie;
+    bool early = listener->options.tcp.fast_open && stack->early < listener->backlog &&
+                 network_cookie(stack->network, &flow, &cookie);
+    struct endpoint *endpoint =
+        endpoint_new(stack, &listener->options, &flow, early ? &cookie : NULL, mtu, NULL);
     if (!endpoint)
         return NULL;
     endpoint->hop = hop;
     endpoint->listener = listener;
     endpoint->guard = guard_share(listener->guard); /* a connection outlives its listener */
     tcp_accept(endpoint->tcp, syn, now);
+    endpoint->early = tcp_is_early(endpoint->tcp);
+    stack->early += endpoint->early;
     give_strings(endpoint, &listener->options);
     const struct arrival *a = &stack->arrival;
     if (endpoint->puppet && a->bytes)

@@ -85,7 +85,8 @@ static void begin(struct listener *listener, const struct segment *syn, int64_t 
     if (!endpoint)
         return;
     listener->opening++;
-    if (listener->options.mode == TCP_MANUAL) /* nobody but the script will answer the SYN */
+    /* Nobody but the script will answer the SYN, or it has its cookie. */
+    if (listener->options.mode == TCP_MANUAL || endpoint->early)
         opened(listener, endpoint);
 }
 

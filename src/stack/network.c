@@ -25,6 +25,7 @@ void network_close(struct network *network)
         stack_free(network->stacks);
     while (network->taps)
         tap_detach(network->taps);
+    network->cookies = (struct cookie_jar){.next = 0};
 }
 
 void source_ready(struct network *network, struct source *source)
@@ -123,6 +124,11 @@ bool network_timestamp(struct network *network, const struct flow *flow, uint32_
         return false;
     *offset = isn(&hosts, 0, network->secret);
     return true;
+}
+
+bool network_cookie(struct network *network, const struct flow *flow, struct tcp_cookie *cookie)
+{
+    return need_secret(network, NULL) && cookie_make(network->secret, flow, cookie);
 }
 
 /* On a virtual clock no time passes in which a slow reader of the capture could catch up. */

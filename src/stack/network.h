@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "link/link.h"
+#include "stack/cookie.h"
 
 struct hub_host;
 struct stack;
@@ -68,6 +69,7 @@ struct network {
     uint8_t secret[32]; /* of the initial sequence numbers */
     uint64_t random;    /* state of the generator that a seed gives */
     int64_t lateness;   /* by how much a timer or an arrived segment was served late, at worst */
+    struct cookie_jar cookies;
 };
 
 enum poll_result {
@@ -113,6 +115,9 @@ bool network_isn(struct network *network, const struct flow *flow, uint32_t *isn
  * the clock that a peer sees goes on from one connection to the next (RFC 6191). */
 bool network_timestamp(struct network *network, const struct flow *flow, uint32_t *offset,
                        struct error *err);
+
+/* The Fast Open cookie that the remote host of the flow has to show. */
+bool network_cookie(struct network *network, const struct flow *flow, struct tcp_cookie *cookie);
 
 /* --- tap: a link that a script reads and writes itself -----------------------------------------
  */

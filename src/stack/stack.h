@@ -62,6 +62,7 @@ struct stack {
     uint32_t ports[65536];                   /* endpoints by local port: how many */
     struct endpoint *dirty;                  /* endpoints with something to do now */
     struct listener *listeners;
+    uint32_t early; /* connections that a Fast Open cookie has opened, and no ACK yet */
     struct wire *wires;
     struct puppet *puppets;
     struct arrival { /* the datagram that is being taken in */
@@ -164,6 +165,8 @@ struct endpoint {
     bool dirty;
     bool gso;         /* the link may cut what it sends */
     bool established; /* once: it has a place in its listener's backlog */
+    bool early;       /* it is one of stack->early */
+    bool asks;        /* its SYN had a Fast Open option */
     bool orphan;      /* nobody holds it: free it when it reaches CLOSED */
     bool failed;      /* `error` says why */
     enum tcp_state traced;
@@ -181,7 +184,9 @@ struct endpoint_options {
                               mss that is 0 or too large for the path is its MTU's; so is the
                               room for signatures */
     struct auth_config auth;
-    bool gso; /* the link may cut what it sends */
+    bool gso;         /* the link may cut what it sends */
+    const void *data; /* what a client sends first, the beginning of it in the SYN if it may: as */
+    size_t length;    /* much as the buffer takes */
 };
 
 /* Begins to connect; TCP_EVENT_OPEN or TCP_EVENT_CLOSED follows. NULL with `err`: usage for

@@ -248,8 +248,8 @@ void rack_schedule(struct tcp *tcp, int64_t now)
     int64_t pto = PTO_UNKNOWN;
 
     tcb_disarm(tcp, TIMER_PROBE);
-    if (!rack_is_on(tcp) || tcp->recovery.active || r->flight.held || r->probing ||
-        tcp->snd_una == tcp->snd_nxt || tcp->snd_wnd == 0)
+    if (!rack_is_on(tcp) || !tcb_is_open(tcp) || tcp->recovery.active || r->flight.held ||
+        r->probing || tcp->snd_una == tcp->snd_nxt || tcp->snd_wnd == 0)
         return;
     if (tcp->rto.sampled) {
         pto = 2 * tcp->rto.srtt;

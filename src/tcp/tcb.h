@@ -16,6 +16,7 @@
 #define TCPLUA_TCP_TCB_H
 
 #include "tcp/congestion.h"
+#include "tcp/fast_open.h"
 #include "tcp/rack.h"
 #include "tcp/recovery.h"
 #include "tcp/recvbuf.h"
@@ -79,6 +80,10 @@ struct tcp {
     bool override;       /* a small segment in spite of SWS avoidance */
     bool syn_lost;       /* the SYN timed out at least once */
     bool syn_hastened;   /* the next SYN comes early, after a half-open connection was reset */
+    uint32_t syn_text;   /* bytes that our SYN carried; not counted as sent */
+    bool syn_data;       /* what a SYN carried was taken, ours or theirs */
+    bool early;          /* the peer has shown its cookie: fast_open.h */
+    bool cookie_due;     /* or asked for one */
     unsigned keepalives; /* unanswered probes in a row */
     bool keepalive;      /* one is due */
     int64_t probed_at;   /* when the last one was sent */
@@ -194,6 +199,20 @@ static inline uint32_t tcb_bare_seq(const struct tcp *tcp)
 {
     return tcp->state <= TCPS_SYN_RECEIVED ? tcp->snd_nxt
                                            : seq_min(tcp->snd_nxt, tcp->snd_una + tcp->snd_wnd);
+}
+
+/* The highest number that the peer can acknowledge. */
+static inline uint32_t tcb_sent_end(const struct tcp *tcp)
+{
+    return tcp->state <= TCPS_SYN_RECEIVED ? seq_max(tcp->snd_nxt, tcp->iss + 1 + tcp->syn_text)
+                                           : tcp->snd_nxt;
+}
+
+/* The SYN-ACK is out, and answers to what came with the SYN may follow it. */
+static inline bool tcb_is_early(const struct tcp *tcp)
+{
+    return tcp->state == TCPS_SYN_RECEIVED && tcp->early && tcp->cursor != tcp->iss &&
+           !tcp->syn_lost && tcp->snd_wnd > 0;
 }
 
 /* The handshake is done and the peer may still want data from us. */

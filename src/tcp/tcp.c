@@ -91,7 +91,8 @@ struct tcp *tcp_new(const struct tcp_config *config)
     tcp->timestamps = c->timestamps;
     tcp->sack = c->sack;
     rto_init(&tcp->rto, c->initial_rto, c->min_rto, c->max_rto);
-    tcp->snd_mss = mss_default(c) < c->mss ? mss_default(c) : c->mss;
+    uint16_t mss = c->fast_open && c->cookie.mss ? c->cookie.mss : mss_default(c);
+    tcp->snd_mss = mss < c->mss ? mss : c->mss;
     tcp->rcv_mss = tcp->snd_mss;
     congestion_init(&tcp->congestion, c->congestion, tcp->snd_mss, false);
     recovery_init(tcp);
@@ -162,7 +163,12 @@ void tcp_accept(struct tcp *tcp, const struct segment *syn, int64_t now)
     tcp->opened = now;
     tcp->segs_in++;
     tcb_enter(tcp, TCPS_SYN_RECEIVED, now);
-    tcb_take_syn(tcp, syn, now);
+    struct segment first = *syn;
+    if (!fast_open_admit(tcp, syn)) {
+        first.length = 0;
+        first.flags &= (uint16_t)~TCP_FIN;
+    }
+    tcb_take_syn(tcp, &first, now);
 }
 
 void tcb_set_mss(struct tcp *tcp, uint16_t mss)
@@ -262,8 +268,8 @@ size_t tcp_write(struct tcp *tcp, const void *bytes, size_t length)
 
 size_t tcp_readable(const struct tcp *tcp)
 {
-    /* What came with a SYN belongs to nobody until the handshake is done. */
-    return tcp->state == TCPS_SYN_RECEIVED ? 0 : tcp->recv.ready;
+    /* What came with a SYN belongs to nobody until the handshake is done, or a cookie is shown. */
+    return tcp->state == TCPS_SYN_RECEIVED && !tcp->early ? 0 : tcp->recv.ready;
 }
 
 size_t tcp_read(struct tcp *tcp, void *bytes, size_t length, int stop, int64_t now)
@@ -366,6 +372,16 @@ enum tcp_state tcp_state(const struct tcp *tcp)
     return tcp->state;
 }
 
+bool tcp_is_early(const struct tcp *tcp)
+{
+    return tcp->state == TCPS_SYN_RECEIVED && tcp->early;
+}
+
+const struct tcp_cookie *tcp_cookie(const struct tcp *tcp)
+{
+    return &tcp->config.cookie;
+}
+
 enum tcp_reason tcp_reason(const struct tcp *tcp)
 {
     return tcp->reason;
@@ -398,6 +414,7 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
         .timestamps = tcp->heard && tcp->timestamps,
         .sack = tcp->heard && tcp->sack,
         .ecn = tcp->ecn,
+        .syn_data = tcp->syn_data,
         .marks = tcp->marks,
         .congestion = tcp->congestion.ops->name,
         .cwnd = tcp->congestion.cwnd,

@@ -70,6 +70,13 @@ struct congestion_ops;
 /* Explicit congestion notification (RFC 3168): who may bring it up. */
 enum tcp_ecn { TCP_ECN_OFF, TCP_ECN_ANSWER, TCP_ECN_ASK };
 
+/* A Fast Open cookie (RFC 7413), and what the peer that gave it takes in a segment (0: unknown). */
+struct tcp_cookie {
+    uint8_t length; /* 0: none; else an even number from 4 on */
+    uint8_t bytes[SEGMENT_COOKIE_MAX];
+    uint16_t mss;
+};
+
 struct tcp_config {
     struct flow flow;
     uint32_t iss;      /* initial send sequence number (RFC 6528, from stack) */
@@ -82,6 +89,9 @@ struct tcp_config {
     bool rack;         /* losses are found by time, where there is SACK (RFC 8985) */
     uint8_t signature; /* bytes of options that the stack adds to every segment: auth.h */
     enum tcp_ecn ecn;
+    bool fast_open; /* of a client: ask for a cookie, or with one send data in the SYN; of who
+                       accepts: take data in a SYN that has the cookie (RFC 7413) */
+    struct tcp_cookie cookie;
     uint32_t ts_offset;   /* what the timestamp clock starts from (RFC 7323 5.4), from stack */
     int64_t initial_rto;  /* 0: 1 s (RFC 6298 2.1) */
     int64_t min_rto;      /* 0: 200 ms (Linux; RFC 6298 2.4 SHOULDs 1 s) */
@@ -114,6 +124,13 @@ void tcp_connect(struct tcp *tcp, int64_t now);
 /* Passive open by the SYN that a listener received: SYN-RECEIVED. `syn` must have SYN and neither
  * RST nor ACK; data and FIN on it are taken like any other. */
 void tcp_accept(struct tcp *tcp, const struct segment *syn, int64_t now);
+
+/* After tcp_accept(): whether the peer has shown the right cookie. Then the connection is the
+ * application's though its handshake is not over: it can read what came with the SYN, and write. */
+bool tcp_is_early(const struct tcp *tcp);
+
+/* The cookie that the peer gave, when the handshake is done; else the one of `config`. */
+const struct tcp_cookie *tcp_cookie(const struct tcp *tcp);
 
 /* A segment for this connection came in (RFC 9293 3.10.7). */
 void tcp_input(struct tcp *tcp, const struct segment *segment, int64_t now);
@@ -209,6 +226,7 @@ struct tcp_info {
     uint16_t snd_mss, rcv_mss;
     uint8_t snd_wscale, rcv_wscale;     /* shifts agreed upon; 0 for none */
     bool wscale, timestamps, sack, ecn; /* agreed upon */
+    bool syn_data;                      /* what a SYN carried was taken (RFC 7413) */
     const char *congestion;             /* "cubic", "newreno" */
     uint32_t cwnd, ssthresh;            /* bytes */
     int64_t rto, srtt, rttvar;

@@ -153,9 +153,9 @@ const char *tcp_check_segment(const struct tcp *tcp, const struct segment *out)
         HOLDS(out->length == 0 && !(out->flags & (TCP_SYN | TCP_FIN)));
         return NULL;
     }
-    HOLDS(seq_le(out->seq + segment_span(out), tcp->snd_nxt));
+    HOLDS(seq_le(out->seq + segment_span(out), tcb_sent_end(tcp)));
     HOLDS(out->length == 0 || out->payload != NULL);
-    if (out->length > 1)
+    if (out->length > 1 && !(out->flags & TCP_SYN))
         HOLDS(seq_le(out->seq + segment_span(out), tcp->snd_una + tcp->snd_wnd));
     if (out->flags & TCP_ACK) {
         HOLDS(out->ack == tcb_rcv_nxt(tcp));

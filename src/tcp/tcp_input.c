@@ -257,15 +257,21 @@ static void enter_established(struct tcp *tcp, const struct segment *s, int64_t 
     tcp->snd_wl1 = s->seq;
     tcp->snd_wl2 = s->ack;
     rto_acked(&tcp->rto, tcp->iss + 1, now);
-    tcp->snd_una = tcp->iss + 1;
-    tcp->cursor = tcp->limited = tcp->snd_una;
-    tcb_disarm(tcp, TIMER_RETRANSMIT);
+    tcp->snd_una = tcp->limited = tcp->iss + 1;
+    if (!tcp->early)
+        fast_open_acked(tcp, s->ack);
+    tcp->cursor = tcp->early ? tcp->snd_nxt : tcp->snd_una;
     tcp->waited = now;
     tcp->timeouts = 0;
     if (tcp->syn_lost)
         rto_syn_lost(&tcp->rto);
+    tcb_disarm(tcp, TIMER_RETRANSMIT);
+    if (tcb_flight(tcp)) /* answers that went before this ACK */
+        tcb_arm(tcp, TIMER_RETRANSMIT, tcb_later(now, tcp->rto.value));
     congestion_init(&tcp->congestion, tcp->config.congestion, tcp->snd_mss, tcp->syn_lost);
     recovery_init(tcp);
+    if (tcp->early && tcp->syn_lost) /* and with it, it seems, the answers that followed */
+        recovery_restart(tcp);
 
     if (tcp->config.keepalive > 0)
         tcb_arm(tcp, TIMER_KEEPALIVE, tcb_later(now, tcp->config.keepalive));
@@ -282,7 +288,7 @@ static void input_syn_sent(struct tcp *tcp, const struct segment *s, int64_t now
 {
     bool ack = s->flags & TCP_ACK;
 
-    if (ack && (seq_le(s->ack, tcp->iss) || seq_gt(s->ack, tcp->snd_nxt))) {
+    if (ack && (seq_le(s->ack, tcp->iss) || seq_gt(s->ack, tcb_sent_end(tcp)))) {
         if (s->flags & TCP_RST)
             return;
         owe_refusal(tcp, s->ack, now);
@@ -303,6 +309,7 @@ static void input_syn_sent(struct tcp *tcp, const struct segment *s, int64_t now
     if (!(s->flags & TCP_SYN))
         return;
 
+    fast_open_heard(tcp, s);
     tcb_take_syn(tcp, s, now);
     if (ack) {
         enter_established(tcp, s, now);
@@ -445,12 +452,13 @@ static void input_new_ack(struct tcp *tcp, const struct segment *s, int64_t now)
 static bool input_ack(struct tcp *tcp, const struct segment *s, int64_t now)
 {
     if (tcp->state == TCPS_SYN_RECEIVED) {
-        if (!seq_gt(s->ack, tcp->snd_una) || seq_gt(s->ack, tcp->snd_nxt)) {
+        if (!seq_gt(s->ack, tcp->snd_una) || seq_gt(s->ack, tcb_sent_end(tcp))) {
             owe_refusal(tcp, s->ack, now);
             return false;
         }
         enter_established(tcp, s, now);
-        return true;
+        if (!tcp->early || s->ack == tcp->snd_una)
+            return true;
     }
     /* RFC 5961 5: neither of what was never sent nor older than any window ever was. */
     if (seq_gt(s->ack, tcp->snd_nxt) || seq_lt(s->ack, tcp->snd_una - tcp->max_snd_wnd)) {
@@ -518,10 +526,11 @@ static void input_segment(struct tcp *tcp, const struct segment *s, int64_t now)
         /* While our window is closed, data at its edge is refused but its ACK counts, or two sides
          * with closed windows would wait for each other (RFC 9293 3.10.7.4). So does that of a
          * segment that came before and ends where we are: a FIN sent again may be the first to
-         * acknowledge ours. */
+         * acknowledge ours, and a SYN-ACK the first to acknowledge what our SYN carried, though
+         * what theirs carried is in already. */
         bool edge = tcb_rcv_wnd(tcp) == 0 && s->seq == tcb_rcv_nxt(tcp);
         bool again = segment_span(s) > 0 && end == tcb_rcv_nxt(tcp);
-        if ((edge || again) && s->flags & TCP_ACK) {
+        if ((edge || again || s == &trimmed) && s->flags & TCP_ACK) {
             if (!input_ack(tcp, s, now))
                 return;
             note_timestamp(tcp, s, now);

@@ -177,6 +177,10 @@ static bool output_syn(struct tcp *tcp, struct segment *out, int64_t now)
     out->options.sack_permitted = tcp->sack;
     out->options.has_wscale = tcp->wscale;
     out->options.wscale = tcp->rcv_wscale;
+    if (active)
+        fast_open_ask(tcp, out);
+    else
+        fast_open_answer(tcp, out);
     if (tcp->snd_nxt == tcp->iss) {
         tcp->snd_nxt = tcp->iss + 1;
         rto_sent(&tcp->rto, tcp->snd_nxt, now);
@@ -249,7 +253,8 @@ static uint32_t text_length(const struct tcp *tcp, uint32_t seq, uint32_t room, 
         length = tcp->snd_mss;
     if (length > room)
         length = room;
-    *fin = tcp->fin_queued && seq + length == sendbuf_end(&tcp->send) && length < room;
+    *fin = tcp->fin_queued && tcb_is_open(tcp) && seq + length == sendbuf_end(&tcp->send) &&
+           length < room;
     return length;
 }
 
@@ -296,7 +301,7 @@ static bool output_probe(struct tcp *tcp, struct segment *out, int64_t now)
  * data is worth sending. */
 static bool worth_sending(const struct tcp *tcp, uint32_t length, bool fin)
 {
-    bool idle = tcp->snd_una == tcp->snd_nxt;
+    bool idle = tcp->snd_una == tcp->snd_nxt || tcp->snd_nxt == tcp->iss + 1;
     bool all = tcp->cursor + length == sendbuf_end(&tcp->send);
 
     if (length == tcp->snd_mss || fin || tcp->override)
@@ -341,7 +346,7 @@ static bool output_loss_probe(struct tcp *tcp, struct segment *out, uint32_t edg
 
 static bool output_data(struct tcp *tcp, struct segment *out, int64_t now)
 {
-    if (!tcb_is_open(tcp))
+    if (!tcb_is_open(tcp) && !tcb_is_early(tcp))
         return false;
     if (tcp->snd_wnd == 0)
         return output_probe(tcp, out, now);

@@ -231,8 +231,9 @@ return {
     { "RFC 8201", "and over IPv6 to no less than one of 1280" },
     { "RFC 5927", "an ICMP error counts if it quotes something on its way" },
     {
-      "RFC 7413", "Fast Open",
-      open = "the third step; until then a cookie that nobody asked for is ignored",
+      "RFC 7413", "Fast Open, both ends; off unless asked for",
+      but = "our secret is not changed while the machine runs, and cookies are kept by a process "
+        .. "for as long as it runs",
     },
     {
       "RFC 2385", "segments signed by TCP-MD5, and none taken that are not",

@@ -60,7 +60,7 @@ static void drain(struct drive *d, bool after_reset)
         CHECK(i < 4000);
         CHECK(!after_reset || !(out.flags & TCP_RST));
         for (size_t k = 0; k < out.length; k++)
-            CHECK(out.payload[k] == ours(out.seq + k - ISS - 1));
+            CHECK(out.payload[k] == ours(out.seq + k - ISS - (out.flags & TCP_SYN ? 0 : 1)));
         check(d);
     }
     check(d);
@@ -97,6 +97,9 @@ static void give_options(struct drive *d, struct segment *s, const struct tcp_in
         o->has_wscale = b & 2;
         o->wscale = take(d) % 20;
         o->sack_permitted = b & 4;
+        o->has_fast_open = d->config.fast_open && b & 16;
+        o->cookie_length = b & 32 ? 4 : 0;
+        memcpy(o->cookie, b & 64 ? "cook" : "else", 4);
     }
     if (b & 8) {
         static const int32_t steps[] = {0, 1, 10, -1, 1000, INT32_MAX, INT32_MIN, -5};
@@ -260,8 +263,10 @@ static void begin(struct drive *d)
         .keepalive = e & 1 ? 10 * NS_PER_S : 0,
         .ts_offset = 0xffffff00,
         .time_wait = NS_PER_S,
-        .signature = e & 8 ? 20 : 0,
         .rack = !(e & 16),
+        .signature = (e & 136) == 8 ? 20 : 0, /* one SYN has no room for both */
+        .fast_open = e & 128,
+        .cookie = {.length = e & 32 ? 4 : 0, .bytes = "cook", .mss = e & 64 ? 1000 : 0},
         .ecn = e >> 1 & 3 ? TCP_ECN_ASK : TCP_ECN_ANSWER,
     };
     d->now = NS_PER_S;
@@ -275,6 +280,8 @@ static void begin(struct drive *d)
         tcp_accept(d->tcp, &syn, d->now);
     } else {
         tcp_connect(d->tcp, d->now);
+        if (config->fast_open)
+            application(d, 0); /* what goes with the SYN */
     }
     check(d);
     drain(d, false);

@@ -101,6 +101,14 @@ static struct world_plan plan_from(uint64_t seed)
         }
     }
     plan.side[draw_below(&random, 2)].after_eof = draw_below(&random, 2);
+    for (int side = 0; side < 2; side++) /* a cookie of theirs, another, or none, which asks */
+        if ((plan.side[side].config.fast_open = draw_below(&random, 3))) {
+            struct tcp_config *c = &plan.side[side].config;
+            c->signature = 0;
+            c->cookie.length = side || draw_below(&random, 4) ? 8 : 0;
+            c->cookie.mss = plan.side[!side].config.mss;
+            c->cookie.bytes[0] = !side && !draw_below(&random, 4);
+        }
     return plan;
 }
 

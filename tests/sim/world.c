@@ -270,7 +270,7 @@ static void end_act(struct world *world, int side)
 
     tcp_events(end->tcp);
     end_read(world, side);
-    if (tcp_state(end->tcp) >= TCPS_ESTABLISHED) {
+    if (tcp_state(end->tcp) >= TCPS_ESTABLISHED || tcp_is_early(end->tcp)) {
         end_write(world, side);
         if (!end->shut && end->written == plan->total && (end->eof || !plan->after_eof)) {
             end->shut = true;
@@ -424,9 +424,11 @@ void world_run(const struct world_plan *plan, struct world_result *result)
         world.end[side].tcp = must(tcp_new(&plan->side[side].config));
         world.end[side].wake = plan->side[side].pause ? 0 : TIME_NEVER;
     }
-    tcp_connect(world.end[0].tcp, world.now);
-    if (plan->both_connect)
-        tcp_connect(world.end[1].tcp, world.now);
+    for (int side = 0; side < (plan->both_connect ? 2 : 1); side++) {
+        tcp_connect(world.end[side].tcp, world.now);
+        if (plan->side[side].config.fast_open)
+            end_write(&world, side);
+    }
 
     while (!result->failed && !world.over && !(end_is_done(&world, 0) && end_is_done(&world, 1))) {
         step(&world);

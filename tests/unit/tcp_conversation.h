@@ -6,7 +6,8 @@
  *
  * Segments are written in tcpdump's words with relative numbers: flags, the sequence number (or
  * first:end with data), then any of "ack N", "win N", "mss N", "urg N", "xor N" (spoils the data),
- * "sackOK", "ce" (marked on the way), "ts VAL ECR", "wscale N", "sack FIRST:END". Sent segments are
+ * "sackOK", "ce" (marked on the way), "ts VAL ECR", "wscale N", "sack FIRST:END", "tfo COOKIE" (its
+ * letters, or "-" for none). Sent segments are
  * printed the same way, without the window, which tests read from t->last; their TSval is in
  * milliseconds since the beginning. The byte at every position of either stream is known, so data
  * is checked wherever it shows. After every call the invariants are checked. */
@@ -164,6 +165,12 @@ static inline struct segment talk_parse(struct talk *t, const char *text)
             continue;
         }
         int64_t n = strtoll(talk_word(&text, value), NULL, 10);
+        if (!strcmp(word, "tfo")) {
+            s.options.has_fast_open = true;
+            s.options.cookie_length = (uint8_t)(*value == '-' ? 0 : strlen(value));
+            memcpy(s.options.cookie, value, s.options.cookie_length);
+            continue;
+        }
         if (!strcmp(word, "ack")) {
             s.ack = t->config.iss + (uint32_t)n;
         } else if (!strcmp(word, "win")) {
@@ -232,6 +239,10 @@ static inline int talk_format(const struct talk *t, const struct segment *s, cha
                       s->options.tsval - talk_timestamp(t, 0), s->options.tsecr);
     if (s->options.has_wscale)
         n += snprintf(text + n, size - (size_t)n, " wscale %u", s->options.wscale);
+    if (s->options.has_fast_open)
+        n += snprintf(text + n, size - (size_t)n, " tfo %.*s",
+                      s->options.cookie_length ? s->options.cookie_length : 1,
+                      s->options.cookie_length ? (const char *)s->options.cookie : "-");
     if (s->tos & 3)
         n += snprintf(text + n, size - (size_t)n, " ect");
     for (unsigned i = 0; i < s->options.sacks; i++)
@@ -253,7 +264,8 @@ static inline const char *talk_take(struct talk *t, char *text, size_t size)
             fail_msg("segment broken: %s", broken);
         assert_true(i < 1000);
         for (size_t k = 0; k < out.length; k++)
-            assert_int_equal(out.payload[k], ours(out.seq + k - t->config.iss - 1));
+            assert_int_equal(out.payload[k],
+                             ours(out.seq + k - t->config.iss - (out.flags & TCP_SYN ? 0 : 1)));
         if (n + 200 < size)
             n += (size_t)talk_format(t, &out, text + n, size - n);
         t->last = out;
