@@ -23,6 +23,8 @@
 --                       which stays in line with the rest; 0 if there is none
 --     conn:stalled()    whether three retransmissions in a row had no answer (R1 of RFC
 --                       9293 3.8.3); -v says so in a line
+--     conn:rekey(id)    asks the peer to sign with the key of TCP-AO that has this recv_id; whether
+--                       there is one
 --     conn:trouble()    what was last heard against the connection without ending it, or nil
 --
 -- What a connection is like is decided when it is opened or listened for, by these fields. The
@@ -55,6 +57,11 @@
 --     md5                   a key: every segment is signed, and what is not is dropped (2385);
 --                           timestamps are off then unless asked for. info() has auth = "md5" and
 --                           auth_unsigned, auth_bad: how many were dropped for their signature
+--     ao                    the same with TCP-AO (5925, 5926, vectors in 9235): { key = "…", send_id
+--                           = 0, recv_id = 0, algorithm = "hmac-sha-1-96" or "aes-128-cmac-96",
+--                           include_options = true }, or a list of up to four, the first in use.
+--                           conn:rekey(recv_id) asks the peer to use another; info().send_id is
+--                           the key we use, info().recv_id the one that we ask for
 --     mode = "auto"         or "assist", "manual": who sends (tcplua.tcp.puppet); in manual,
 --                           connect returns at once, and accept when the SYN is in
 --     watched = false       keep every segment for conn:segments(); true where mode is not auto

@@ -403,7 +403,8 @@ bool segment_continues(const struct segment *s, const struct segment *next)
            next->length > 0 && next->seq == s->seq + (uint32_t)s->length && next->ack == s->ack &&
            next->window == s->window && next->ttl == s->ttl && next->tos == s->tos &&
            next->id == (uint16_t)(s->id + 1) && a->has_timestamp == b->has_timestamp &&
-           a->tsval == b->tsval && a->tsecr == b->tsecr && a->sacks == 0 && b->sacks == 0 && a->first_length == 0 && b->first_length == 0;
+           a->tsval == b->tsval && a->tsecr == b->tsecr && a->sacks == 0 && b->sacks == 0 &&
+           a->first_length == 0 && b->first_length == 0;
 }
 
 size_t segment_append(uint8_t *bytes, size_t length, const struct segment *next)

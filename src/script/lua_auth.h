@@ -7,8 +7,8 @@
 
 #include "tcp/auth.h"
 
-/* [-0, +0, v] Reads the option `md5` of the table at `index`. False with `err` (usage) for a key
- * that cannot be one. */
+/* [-0, +0, v] Reads the options `md5` and `ao` of the table at `index`. False with `err` (usage)
+ * for a key that cannot be one. */
 bool read_auth(lua_State *L, int index, struct auth_config *config, struct error *err);
 
 /* [-0, +0, m] Sets in the table on top how segments are signed; nothing where `auth` is NULL. */

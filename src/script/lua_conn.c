@@ -43,7 +43,7 @@ static struct conn *push_closed(lua_State *L)
 #define SHARED_OPTIONS                                                                             \
     "mss", "sndbuf", "rcvbuf", "ttl", "tos", "user_timeout", "time_wait", "wscale", "timestamps",  \
         "sack", "nagle", "delayed_ack", "initial_rto", "min_rto", "max_rto", "keepalive",          \
-        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "rack", "gso", "md5",       \
+        "keepalive_interval", "keepalive_probes", "congestion", "ecn", "rack", "gso", "md5", "ao", \
         "fast_open", "mode", "watched"
 
 /* What a connection is like unless its script says otherwise: as Linux's are. */
@@ -293,6 +293,17 @@ static int conn_trouble(lua_State *L)
     return 1;
 }
 
+/* rekey(recv_id): asks the peer to sign with that key of TCP-AO from now on -> whether there is one
+ */
+static int conn_rekey(lua_State *L)
+{
+    struct endpoint *endpoint = check_conn(L);
+    lua_Integer id = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, id >= 0 && id <= 255, 2, "an ID from 0 to 255 expected");
+    lua_pushboolean(L, endpoint->auth && auth_ask(endpoint->auth, (uint8_t)id));
+    return 1;
+}
+
 /* closed() -> whether the object was closed */
 static int conn_closed(lua_State *L)
 {
@@ -513,6 +524,7 @@ void open_conn(lua_State *L)
         {"raw_receive", conn_raw_receive},
         {"trouble", conn_trouble},
         {"urgent", conn_urgent},
+        {"rekey", conn_rekey},
         {"closed", conn_closed},
         {"readable", conn_readable},
         {"eof", conn_eof},

@@ -11,7 +11,7 @@
 #include "stack/stack.h"
 #include "stack/trace.h"
 
-const struct auth_ops auth_digests = {.md5 = md5};
+const struct auth_ops auth_digests = {.md5 = md5, .hmac_sha1 = hmac_sha1, .aes_cmac = aes_cmac};
 
 #define IP4_OVERHEAD 40
 #define IP6_OVERHEAD 60
@@ -484,6 +484,7 @@ struct endpoint *endpoint_accept(struct stack *stack, struct listener *listener,
     endpoint->hop = hop;
     endpoint->listener = listener;
     endpoint->guard = guard_share(listener->guard); /* a connection outlives its listener */
+    auth_heard(endpoint->auth, syn);
     tcp_accept(endpoint->tcp, syn, now);
     endpoint->early = tcp_is_early(endpoint->tcp);
     stack->early += endpoint->early;

@@ -574,6 +574,7 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
         endpoint = NULL;
     }
     if (endpoint) {
+        auth_heard(endpoint->auth, segment);
         if (endpoint->listener && !endpoint->established)
             listener_segment(endpoint, segment, now);
         else

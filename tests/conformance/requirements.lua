@@ -239,6 +239,10 @@ return {
       "RFC 2385", "segments signed by TCP-MD5, and none taken that are not",
       but = "without a key the option is ignored",
     },
-    { "RFC 5925", "TCP-AO", open = "the third step; until then the option is ignored" },
+    {
+      "RFC 5925", "segments signed by TCP-AO, by keys of each connection, which can change",
+      but = "without a key the option is ignored, and no segment for no connection is answered",
+    },
+    { "RFC 5926", "with HMAC-SHA-1-96 or AES-128-CMAC-96" },
   },
 }

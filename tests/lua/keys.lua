@@ -1,5 +1,5 @@
---- Segments signed with a key (RFC 2385): both ends are ours, and between them stands somebody who
--- sees, changes, strips, repeats and makes segments.
+--- Segments signed with a key (TCP-MD5, TCP-AO): both ends are ours, and between them stands
+-- somebody who sees, changes, strips, repeats and makes segments.
 local net, p = require "tcplua.net", require "tcplua.packet"
 local t = require "harness"
 local task = require "tcplua.task"
@@ -75,29 +75,37 @@ local function talk(conn, bulk)
   return info
 end
 
+local function ao(key, algorithm, include_options)
+  return { ao = { key = key, send_id = 1, recv_id = 1, algorithm = algorithm,
+    include_options = include_options } }
+end
+
 -- The ways to sign: fields of an end, the option's name, how many bytes it takes.
 local WAYS = {
-  md5 = { fields = { md5 = "a secret" }, other = { md5 = "another" }, option = "md5", size = 20 },
+  { fields = { md5 = "a secret" }, other = { md5 = "another" }, option = "md5", size = 20 },
+  { fields = ao "a secret", other = ao "another", option = "ao", size = 16 },
+  { fields = ao("a secret", "aes-128-cmac-96", false), other = ao("a secret", "aes-128-cmac-96"),
+    option = "ao", size = 16 },
 }
 
 local function each(f)
-  for name, way in pairs(WAYS) do
+  for _, way in ipairs(WAYS) do
     t.sim_only()
-    f(way, name)
+    f(way)
     t.fresh()
   end
 end
 
--- RFC 2385
+-- RFC 2385, RFC 5925
 t.test("every segment of a connection is signed, from the SYN to the last ACK", function()
-  each(function(way, name)
+  each(function(way)
     for _, ends in ipairs { { CLIENT, SERVER }, ENDS6 } do
       local self = path(nil, ends)
       local _ <close>, server = serve(self, way.fields)
       local info = talk(assert(dial(self, way.fields)), 100000)
-      t.equal(info.auth, name, "what was used")
+      t.equal(info.auth, way.option, "what was used")
       t.equal(info.auth_unsigned + info.auth_bad + info.retransmits, 0, "bad segments")
-      t.equal(server:join().auth, name, "what the server used")
+      t.equal(server:join().auth, way.option, "what the server used")
       task.sleep(1)
       local longest = 0
       for _, packet in ipairs(self.seen) do
@@ -309,6 +317,57 @@ t.test("a FIN that comes again in TIME-WAIT is answered by a signed ACK", functi
   end)
 end)
 
+-- RFC 5925, RFC 5926
+t.test("keys of TCP-AO are changed while the connection goes on", function()
+  t.sim_only()
+  local function keys(first, last, mirror)
+    local list = {}
+    for i = first, last, first < last and 1 or -1 do
+      list[#list + 1] = { key = "secret " .. i, send_id = (mirror and 50 or 10) + i,
+        recv_id = (mirror and 10 or 50) + i,
+        algorithm = i % 2 == 0 and "aes-128-cmac-96" or "hmac-sha-1-96" }
+    end
+    return { ao = list }
+  end
+  local self = path()
+  local listener <close> = assert(tcp.listen { addr = SERVER, port = PORT,
+    ao = keys(3, 1, true).ao })
+  local conn <close> = assert(dial(self, keys(1, 3)))
+  local other <close> = assert(listener:accept())
+  local function exchange(what, send_id, recv_id)
+    assert(conn:send("a"))
+    t.equal(assert(other:read()), "a", what)
+    assert(other:send("b"))
+    t.equal(assert(conn:read()), "b", what)
+    local info = conn:info()
+    t.equal(info.send_id, send_id, what .. ": ours")
+    t.equal(info.recv_id, recv_id, what .. ": asked for")
+    local packet = self.seen[#self.seen]
+    t.equal(packet.tcp.options.ao ~= nil, true, "an option")
+  end
+  local function keyid(src)
+    for i = #self.seen, 1, -1 do
+      if self.seen[i].ip.src == src then return self.seen[i].tcp.options.ao.keyid end
+    end
+  end
+  exchange("the first key", 11, 51) -- the server's list begins with another, the SYN decides
+  t.equal(keyid(SERVER), 51, "the server's")
+  t.equal(conn:rekey(53), true, "a key of that ID")
+  t.equal(conn:rekey(60), false, "none of that ID")
+  exchange("a key asked for", 11, 53)
+  exchange("a key asked for", 11, 53)
+  t.equal(keyid(SERVER), 53, "the server's")
+  t.equal(other:rekey(12), true, "a key of that ID")
+  exchange("the other way", 12, 53)
+  exchange("the other way", 12, 53)
+  t.equal(keyid(CLIENT), 12, "the client's")
+  for _, one in ipairs { conn, other } do
+    local info = one:info()
+    t.equal(info.auth_unsigned + info.auth_bad + info.retransmits, 0, "bad segments")
+  end
+  other:close()
+end)
+
 t.test("keys that cannot be are refused, and a key is never shown", function()
   t.sim_only()
   path()
@@ -321,6 +380,27 @@ t.test("keys that cannot be are refused, and a key is never shown", function()
   local ok, err = pcall(tcp.connect, { src = CLIENT, dst = SERVER, port = PORT, md5 = { "a" } })
   t.equal(ok, false, "a table")
   t.contains(err, "option 'md5': a string expected, got table", "message")
+  local function refused(fields, text)
+    local conn, why = dial({ client = CLIENT, server = SERVER }, fields)
+    t.equal(conn, nil, "connection")
+    t.contains(why.message, text, "message")
+  end
+  refused({ ao = { key = "k" }, md5 = "k" }, "keys of 'md5' or of 'ao'")
+  refused({ ao = { key = "" } }, "it can have 1 to 80")
+  refused({ ao = { key = "k", send_id = 256 } }, "send_id is not a whole number from 0 to 255")
+  refused({ ao = { { key = "k", recv_id = 1 }, { key = "l", recv_id = 2 } } }, "the same ID")
+  refused({ ao = { {}, {}, {}, {}, {} } }, "it can have 1 to 4")
+  refused({ ao = { key = "k" }, fast_open = true }, "does not go together")
+  for fields, text in pairs {
+    [{ ao = "k" }] = "option 'ao': a table expected, got string",
+    [{ ao = { key = 7 } }] = "option 'key': a string expected, got number",
+    [{ ao = { key = "k", algorithm = "md5" } }] = "option 'algorithm' is",
+    [{ ao = { key = "k", colour = 1 } }] = "unknown option 'colour'",
+  } do
+    ok, err = pcall(dial, { client = CLIENT, server = SERVER }, fields)
+    t.equal(ok, false, text)
+    t.contains(err, text, "message")
+  end
 end)
 
 t.done()

@@ -1,6 +1,6 @@
 # Signed segments with a kernel socket as the other end, over IPv4 and IPv6, who listens and who
-# connects either way: TCP-MD5 (RFC 2385). A kernel without it skips that part. Wrong keys get
-# nowhere.
+# connects either way: TCP-MD5 (RFC 2385) and TCP-AO (RFC 5925). A kernel without one of them skips
+# that part. Wrong keys get nowhere.
 # shellcheck source=tests/net/hosts.inc
 . "$(dirname "$0")/hosts.inc"
 
@@ -93,6 +93,16 @@ both "TCP-MD5 over IPv6" '{ md5 = "a secret" }' fd00:56::2 fd00:56::1 \
     "$(printf 'md5\t1420\t0')" md5 fd00:56::2 "a secret"
 both "TCP-MD5 with timestamps" '{ md5 = "a secret", timestamps = true }' 192.168.56.2 192.168.56.1 \
     "$(printf 'md5\t1440\t0')" md5 192.168.56.2 "a secret"
+# ao NAME NEAR THERE MSS ALGORITHM OF_THE_KERNEL OPTIONS FLAG
+ao() {
+    both "TCP-AO, $1" "{ ao = { key = 'a secret', send_id = 1, recv_id = 2, algorithm = '$5',
+        include_options = $8 } }" "$2" "$3" "$(printf 'ao\t%s\t0' "$4")" \
+        ao "$2" "a secret" 2 1 "$6" "$7"
+}
+ao "HMAC-SHA-1, IPv4" 192.168.56.2 192.168.56.1 1432 hmac-sha-1-96 "hmac(sha1)" with true
+ao "HMAC-SHA-1, IPv6" fd00:56::2 fd00:56::1 1412 hmac-sha-1-96 "hmac(sha1)" with true
+ao "AES-CMAC, IPv4" 192.168.56.2 192.168.56.1 1432 aes-128-cmac-96 "cmac(aes128)" with true
+ao "without options" 192.168.56.2 192.168.56.1 1432 hmac-sha-1-96 "hmac(sha1)" without false
 [ "$(near_resets)$(far_resets)" = "$before" ] || fail "a kernel sent a reset"
 
 # A wrong key: the kernel drops our SYN, and we what it sends.
