@@ -57,7 +57,7 @@
 --     md5                   a key: every segment is signed, and what is not is dropped (2385);
 --                           timestamps are off then unless asked for. info() has auth = "md5" and
 --                           auth_unsigned, auth_bad: how many were dropped for their signature
---     ao                    the same with TCP-AO (5925, 5926, vectors in 9235): { key = "k", send_id
+--     ao                    the same with TCP-AO (5925, 5926): { key = "k", send_id
 --                           = 0, recv_id = 0, algorithm = "hmac-sha-1-96" or "aes-128-cmac-96",
 --                           include_options = true }, or a list of up to four, the first in use.
 --                           conn:rekey(recv_id) asks the peer to use another; info().send_id is
