@@ -77,7 +77,8 @@ end
 -- --- a run ---------------------------------------------------------------------------------------
 
 -- The network for the tests: the lab, unless this machine refuses it and nobody insisted.
-local function choose_network(chosen)
+local function choose_network(o)
+  local chosen = o.network or (o.serve or o.client) and "lab"
   if chosen and chosen ~= "lab" then return chosen end
   local possible, err = core.lab_possible()
   if possible then return "lab" end
@@ -176,12 +177,14 @@ end
 
 local function list(run)
   run_jobs(run)
-  for _, test in ipairs(run.tests) do
-    if test.verdict == "error" then
-      io.stderr:write("tcplua: ", core.escape(test.file), ": ", core.escape(test.message), "\n")
-    else
-      print(("%s:%d%s"):format(core.escape(test.file), test.line or 1,
-        test.name ~= "" and ": " .. core.escape(test.name) or ""))
+  for _, each in ipairs(run.jobs) do
+    for _, test in ipairs(each.order) do
+      if test.verdict == "error" then
+        io.stderr:write("tcplua: ", core.escape(test.file), ": ", core.escape(test.message), "\n")
+      else
+        print(("%s:%d%s"):format(core.escape(test.file), test.line or 1,
+          test.name ~= "" and ": " .. core.escape(test.name) or ""))
+      end
     end
   end
 end
@@ -204,7 +207,7 @@ function main.main(...)
     io.write(options.help)
     return
   end
-  o.network = choose_network(o.network)
+  o.network = choose_network(o)
   o.jobs = o.jobs or processors()
   o.seed_given = o.seed ~= nil
   local run = {
