@@ -20,7 +20,8 @@ local MODULES <const> = {
   "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
   "tcplua.packet", "tcplua.packet.answer", "tcplua.packet.records",
   "tcplua.capture", "tcplua.task", "tcplua.sim", "tcplua.reader", "tcplua.input",
-  "tcplua.process", "tcplua.test", "tcplua.verdict", "tcplua.hash", "tcplua.reference",
+  "tcplua.process", "tcplua.test", "tcplua.sut", "tcplua.verdict", "tcplua.hash",
+  "tcplua.reference",
 }
 
 -- Comments without their dashes.

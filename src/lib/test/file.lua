@@ -6,6 +6,7 @@
 local core = require "tcplua.core"
 local event = require "tcplua.test.event"
 local run = require "tcplua.test.run"
+local sut = require "tcplua.sut"
 local test = require "tcplua.test"
 local bundle = require "tcplua.test.bundle"
 local tree = require "tcplua.test.tree"
@@ -18,6 +19,7 @@ local EVENTS <const> = 3
 local DEFAULTS <const> = {
   network = "host", mode = "run", seed = "1", seed_network = "", timeout = "30", from = "1",
   mark = "", filter = "", tags = "", exclude = "", lines = "", fail_fast = "", artifacts = "",
+  serve = "", server = "", client = "", port = "9000",
 }
 
 local WORDS <const> = { "describe", "it", "before_each", "after_each", "setup", "teardown",
@@ -135,13 +137,18 @@ local function load_source(path)
 end
 
 -- What a file may rely on, besides the words: its folder comes first when it requires something.
-local function prepare(path, options)
+local function prepare(path, options, timeout)
   local folder = path:match "^.*/" or "./"
   package.path = ("%s?.lua;%s?/init.lua;%s"):format(folder, folder, package.path)
   _G.arg = { [0] = path, [-1] = "tcplua" }
   test.network = options.network
   test.artifacts = options.artifacts ~= "" and options.artifacts or nil
   for _, word in ipairs(WORDS) do _G[word] = test[word] end
+  _G.sut = sut
+  local function given(name) return options[name] ~= "" and options[name] or nil end
+  sut.prepare { network = options.network, serve = given "serve", server = given "server",
+    client = given "client", port = math.tointeger(tonumber(options.port)),
+    timeout = timeout }
 end
 
 --- What the process does. Its exit status is 0 unless it could not even begin.
@@ -152,7 +159,7 @@ function file.main(path, ...)
   io.stdout:setvbuf "line"
   local timeout = tonumber(options.timeout)
   local chunk, why, plain = load_source(path)
-  prepare(path, options)
+  prepare(path, options, timeout)
   local context = {
     file = path, seed = options.seed, seed_network = options.seed_network ~= "", timeout = timeout,
   }

@@ -148,7 +148,8 @@ local function command(self, from)
     seed_network = (o.network ~= "host" or o.seed_given) and "yes" or "", timeout = o.timeout,
     from = from, filter = o.filter or "", tags = o.tags or "", exclude = o.exclude or "",
     lines = self.lines, mark = self.mark, fail_fast = o.fail_fast and "yes" or "",
-    artifacts = o.artifacts or "",
+    artifacts = o.artifacts or "", serve = o.serve or "", server = o.server or "",
+    client = o.client or "", port = o.port,
   } do
     words[#words + 1] = ("%s=%s"):format(name, value)
   end

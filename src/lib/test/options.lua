@@ -21,6 +21,13 @@ Which tests
       --shard I/N            every N-th file, from the I-th on
       --list                 name them and run none
 
+What is tested, for files that use `sut` ('tcplua reference sut')
+      --serve COMMAND        a server: the shell starts it in the private network of each file, with
+                             TCPLUA_ADDR, TCPLUA_ADDR6 and TCPLUA_PORT in its environment
+      --port N               the port it has to listen on (9000)
+      --server HOST:PORT     a server that runs somewhere; numbers only, IPv6 in brackets
+      --client COMMAND       a client: started as COMMAND SRC DST PORT where a test wants one
+
 How
   -j N                       N files at a time (default: one for each processor)
       --network NAME         lab: a private network (default); sim: two ends in memory and virtual
@@ -112,6 +119,22 @@ local function seed(name, text)
   return number
 end
 
+local function port(name, text)
+  local number = math.tointeger(tonumber(text))
+  if not number or number < 1 or number > 65535 then
+    wrong("%s takes a port from 1 to 65535, not '%s'", name, shown(text))
+  end
+  return number
+end
+
+local function place(name, text)
+  if not require "tcplua.sut".is_place(text) then
+    wrong("%s takes an address and a port like 192.0.2.7:80 or [2001:db8::7]:80, not '%s'", name,
+      shown(text))
+  end
+  return text
+end
+
 local function any(name, text)
   if text == "" then wrong("%s: the value is empty", name) end
   return text
@@ -123,6 +146,8 @@ local OPTIONS <const> = {
   ["--exclude-tags"] = { "exclude", any }, ["--shard"] = { "shard", shard },
   ["--list"] = { "list", true }, ["-j"] = { "jobs", count },
   ["--network"] = { "network", one_of("lab", "sim", "host") }, ["-i"] = { "iface", any },
+  ["--serve"] = { "serve", any }, ["--server"] = { "server", place },
+  ["--client"] = { "client", any }, ["--port"] = { "port", port },
   ["--seed"] = { "seed", seed }, ["--repeat"] = { "repeats", count },
   ["--timeout"] = { "timeout", time }, ["--file-timeout"] = { "file_timeout", time },
   ["--fail-fast"] = { "fail_fast", true },
@@ -136,7 +161,7 @@ local OPTIONS <const> = {
 --- Reads the words: a table of what they say; raises an error of kind usage.
 function options.read(words)
   local out = { paths = {}, timeout = 30, file_timeout = 300, repeats = 1, format = "human",
-    color = "auto" }
+    color = "auto", port = 9000 }
   local i, plain = 1, false
   while words[i] do
     local word = words[i]
@@ -164,6 +189,16 @@ function options.read(words)
     i = i + 1
   end
   if #out.paths == 0 and not out.help then wrong("no file and no folder with tests is named") end
+  if out.serve and out.server then wrong("one server at a time: --serve or --server") end
+  if (out.serve or out.client) and (out.network or "lab") ~= "lab" then
+    wrong("--serve and --client start programs in the lab: leave --network out")
+  end
+  if out.server then
+    if out.network and out.network ~= "host" then
+      wrong("--server is reached by --network host, which it implies")
+    end
+    out.network = "host"
+  end
   if out.iface and out.network ~= "host" then wrong("-i is for --network host") end
   return out
 end

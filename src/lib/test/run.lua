@@ -6,6 +6,7 @@
 -- inconclusive one is tried once more, and that is always said.
 local core = require "tcplua.core"
 local process = require "tcplua.process"
+local sut = require "tcplua.sut"
 local task = require "tcplua.task"
 local test = require "tcplua.test"
 local tree = require "tcplua.test.tree"
@@ -91,13 +92,22 @@ end
 
 -- --- what is left open ---------------------------------------------------------------------------
 
+-- The programs that were started; the server under test outlives the tests.
+local function processes()
+  local list = {}
+  for _, child in ipairs(process.open()) do
+    if child ~= sut.process then list[#list + 1] = child end
+  end
+  return list
+end
+
 -- Everything that is open now, by what tells it from others; and whether anything is.
 local function census()
   local open = {}
   local rows, attached = core.census()
   for _, row in ipairs(rows) do open[row.kind .. row.id] = row.text end
   for _, row in ipairs(task.census()) do open[row.task] = row.text end
-  for _, child in ipairs(process.open()) do
+  for _, child in ipairs(processes()) do
     open[child] = ("process %d, %s"):format(child:pid(), child.name)
   end
   return open, next(open) == nil and attached == 0
@@ -122,7 +132,7 @@ end
 -- Clears up behind a test: everything, if there was nothing before it.
 local function clear(before, empty)
   collect_garbage()
-  for _, child in ipairs(process.open()) do
+  for _, child in ipairs(processes()) do
     if not before[child] then child:close(0) end
   end
   if empty then
@@ -165,22 +175,30 @@ local function reverse(list)
   return out
 end
 
+-- What is tested is there, or the problem. A server has the time that a test has.
+local function prepare(context, seed)
+  return guarded(context.timeout + CLEANUP_TIME, " (starting what is tested)", function()
+    sut.begin(seed)
+  end)
+end
+
 -- Tries a test once: the list of its problems, the warnings, and what it said of itself.
 local function try(node, context, attempt)
-  local before, empty = census()
   local problems = {}
   local running = { cleanup = {}, xfail = node.xfail }
   local function add(problem) problems[#problems + 1] = problem end
   local seed = seed_of(context.seed, node.index, attempt)
   if context.seed_network then core.seed(seed) end
   math.randomseed(seed)
+  add(prepare(context, seed))
+  local before, empty = census()
   verdict.take()
   tree.running = running
   local timeout = node.timeout or context.timeout
-  add(guarded(timeout, "", function()
+  if #problems == 0 then add(guarded(timeout, "", function()
     for _, f in ipairs(around(node, "before_each")) do f() end
     node.f()
-  end))
+  end)) end
   for _, failure in ipairs(verdict.take()) do add(problem_of(failure)) end
   for _, f in ipairs(reverse(running.cleanup)) do
     add(guarded(CLEANUP_TIME, " (in what it left to finally)", f))
@@ -189,6 +207,7 @@ local function try(node, context, attempt)
     add(guarded(CLEANUP_TIME, " (in after_each)", f))
   end
   tree.running = nil
+  add(guarded(CLEANUP_TIME, "", sut.check))
   local warnings = {}
   add(guarded(CLEANUP_TIME, "", function() warnings = verdict.leftovers() end))
   local prefix = #problems > 0 and context.evidence and context.evidence(node) or nil
@@ -204,6 +223,7 @@ local function try(node, context, attempt)
     end
   end
   clear(before, empty)
+  sut.finish()
   return problems, warnings, running
 end
 
@@ -296,8 +316,11 @@ end
 
 run_group = function(group, context)
   if not has_selected(group) then return end
-  local before, empty = census()
   local problem
+  if group.around.setup and not group.skip then
+    problem = prepare(context, 1)
+  end
+  local before, empty = census()
   if not group.skip then
     for _, f in ipairs(group.around.setup or {}) do
       problem = problem or guarded(context.timeout, " (in setup)", f)
@@ -333,6 +356,8 @@ end
 --- Runs the selected tests of the tree below `root`.
 function run.all(root, context)
   run_group(root, context)
+  local problem = guarded(CLEANUP_TIME, " (ending what is tested)", sut.close)
+  if problem then context.group_failed(root, judge { problem }) end
 end
 
 --- Calls f, which writes tests down: nil, or what went wrong.

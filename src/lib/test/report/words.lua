@@ -99,8 +99,14 @@ end
 --- The command that repeats a test.
 function words.again(test, options)
   local parts = { "tcplua test" }
-  if options.network ~= "lab" then parts[#parts + 1] = "--network " .. options.network end
+  if options.network ~= "lab" and not options.server then
+    parts[#parts + 1] = "--network " .. options.network
+  end
   if options.iface then parts[#parts + 1] = "-i " .. quote(options.iface) end
+  for _, name in ipairs { "serve", "server", "client" } do
+    if options[name] then parts[#parts + 1] = ("--%s %s"):format(name, quote(options[name])) end
+  end
+  if options.port ~= 9000 then parts[#parts + 1] = "--port " .. options.port end
   parts[#parts + 1] = "--seed " .. test.seed
   parts[#parts + 1] = quote(test.path .. (test.line and test.name ~= "" and ":" .. test.line or ""))
   return core.printable(table.concat(parts, " "))

@@ -1,0 +1,186 @@
+-- `tcplua test` and a system under test that is somebody else's: a server that it starts, one that
+-- runs already, a client, and the same files in a simulation.
+local process = require "tcplua.process"
+local t = require "harness"
+
+local SELF <const> = io.open "/proc/self/stat":read "n"
+local PROGRAM <const> = os.getenv "TCPLUA" or "/proc/" .. SELF .. "/exe"
+local FOLDER <const> = assert(process.run "mktemp -d").out:match "[^\n]+"
+
+if assert(process.run "command -v perl").code ~= 0 then
+  print "skipped: the programs under test are written in perl, which is not here"
+  os.exit(77)
+end
+
+local function write(name, text)
+  local file <close> = assert(io.open(FOLDER .. "/" .. name, "wb"))
+  file:write(text)
+end
+
+-- Says hello to each connection and repeats a line; "exit" and "crash" end it. Its second argument
+-- is where it listens.
+write("server.pl", [[
+use Socket qw(:DEFAULT pack_sockaddr_in6);
+my ($port, $where) = (shift, shift // "both");
+$| = 1;
+my $six = $where eq "both";
+socket(S, $six ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or die;
+setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+bind(S, $six ? pack_sockaddr_in6($port, "\0" x 16)
+  : pack_sockaddr_in($port, $where eq "loopback" ? INADDR_LOOPBACK : INADDR_ANY)) or die;
+listen(S, 5);
+print "the server is ready\n";
+while (accept(C, S)) {
+  syswrite(C, "hello\n");
+  my $line = <C>;
+  print "heard $line";
+  print "x" x 1000, "\n" x 1 for 1 .. ($line =~ /much/ ? 1000 : 0);
+  exit 0 if $line =~ /exit/;
+  kill 9, $$ if $line =~ /crash/;
+  syswrite(C, "you said $line");
+  close C;
+}
+]])
+
+write("client.pl", [[
+use Socket;
+my ($src, $dst, $port) = @ARGV;
+socket(S, AF_INET, SOCK_STREAM, 0);
+bind(S, pack_sockaddr_in(0, inet_aton($src))) or die;
+connect(S, pack_sockaddr_in($port, inet_aton($dst))) or die;
+my $line = <S>;
+print "got $line";
+syswrite(S, uc $line);
+exit 4;
+]])
+
+local TALK <const> = [[
+local test = require "tcplua.test"
+sut.model(function(conn)
+  conn:send "hello\n"
+  local line = conn:read_line()
+  if line then conn:send("you said " .. line) end
+end)
+local function talk(conn, line)
+  test.equal(conn:read_line(), "hello\n")
+  conn:send(line)
+  return conn:read_line()
+end
+]]
+
+write("talk.lua", TALK .. [[
+it("talks", { matrix = { family = { "ip", "ip6" } } }, function(row)
+  local conn <close> = assert(sut.connect { family = row.family })
+  test.equal(talk(conn, "one\n"), "you said one\n")
+  if sut.process then test.contains(sut.output(), "heard one\n") end
+end)
+]])
+
+write("ends.lua", TALK .. [[
+for _, word in ipairs { "before", "exit", "much", "crash", "after" } do
+  it(word, function()
+    local conn <close> = assert(sut.connect())
+    talk(conn, word .. "\n")
+  end)
+end
+]])
+
+write("client.lua", [[
+local test = require "tcplua.test"
+it("shouts", function()
+  local client = sut.client(nil, { model = function(src, dst, port)
+    local conn <close> = require "tcplua.tcp".connect { src = src, dst = dst, port = port }
+    conn:send(conn:read_line():upper())
+  end })
+  local conn <close> = assert(client:accept())
+  conn:send "abc\n"
+  test.equal(conn:read_line(), "ABC\n")
+  if client.process then
+    test.equal(conn:info().dst, "192.0.2.2")
+    test.equal(client:wait(5).code, 4)
+    test.equal(client:output(), "got abc\n")
+  end
+end)
+]])
+
+local SERVE <const> = "--serve 'exec perl server.pl $TCPLUA_PORT%s' "
+
+-- Runs `tcplua test` with the words of a line.
+local function run(line, status, ...)
+  local result = assert(process.run({ shell = ("exec '%s' test %s"):format(PROGRAM, line),
+    cwd = FOLDER, stderr = "pipe", env = { GITHUB_ACTIONS = false } }, 60))
+  if result.code ~= status then
+    error(("wanted status %d, got %s\n%s%s"):format(status, result.code or result.signal,
+      result.out, result.err), 2)
+  end
+  for _, part in ipairs { ... } do t.contains(result.out, part) end
+  return result
+end
+
+t.test("a server is started, waited for, and reached by both families", function()
+  run(SERVE:format "" .. "talk.lua", 0, "ok    talk.lua  2 passed")
+  run("--port 80 " .. SERVE:format "" .. "talk.lua", 0, "2 passed")
+  run("-v " .. SERVE:format "" .. "talk.lua", 0, "server: the server is ready", "server: heard one")
+end)
+
+t.test("a family that the server has not is skipped", function()
+  run(SERVE:format " ip" .. "talk.lua", 0, "1 passed, 1 skipped",
+    "the server under test has no IPv6")
+end)
+
+t.test("the test in which a server dies fails, and the next one has a new one", function()
+  local out = run(SERVE:format "" .. "ends.lua", 1, "4 passed, 1 failed in",
+    "FAIL ends.lua:13: crash\n    the server under test was killed by signal KILL\n",
+    "    what it printed:\n      server: heard crash\n",
+    "again: tcplua test --serve 'exec perl").out
+  t.equal(out:find("heard before", 1, true), nil, "what other tests were told")
+end)
+
+t.test("a server that cannot be used", function()
+  run("--serve 'echo gone; exit 7' talk.lua", 1, "2 errors in", "ended with status 7 before it " ..
+    "listened on port 9000\n    what it printed:\n      server: gone\n")
+  local elsewhere <const> = "perl server.pl 9000 loopback & exec perl server.pl 81"
+  run(("--serve '%s' --port 80 --timeout 1s talk.lua"):format(elsewhere), 1,
+    "does not listen on port 80 ($TCPLUA_PORT) of 192.0.2.2 after 1 s, but on port ", "port 81",
+    "port 9000 of the loopback")
+end)
+
+t.test("the same in a simulation, and nowhere", function()
+  run("--network sim talk.lua", 0, "2 passed in")
+  run("--network sim ends.lua", 0, "5 passed in")
+  run("talk.lua", 77, "no server to test: --serve or --server names one")
+end)
+
+t.test("a server by its address", function()
+  local server <close> = assert(process.spawn {
+    "perl", FOLDER .. "/server.pl", "9001", "ip" })
+  t.equal(server:read_line(10), "the server is ready\n")
+  local uid = assert(process.run "id -u").out
+  if uid ~= "0\n" then return end -- a program that we start may not open raw sockets
+  run("--server 192.0.2.2:9001 talk.lua", 0, "1 file, host, ", "1 passed, 1 skipped")
+end)
+
+t.test("a client is started against our listener", function()
+  run("--client 'exec perl client.pl' client.lua", 0, "1 passed in")
+  run("--client 'exec perl client.pl' -v client.lua", 0, "client: got abc\n")
+  run("--network sim client.lua", 0, "1 passed in")
+  run("client.lua", 77, "no client to test: --client names one")
+  run("--client 'exit 1;' client.lua", 1, "1 failed",
+    "the client under test ended with status 1 and has not connected")
+end)
+
+t.test("what cannot be together", function()
+  local function refused(line, part)
+    t.contains(run(line, 2).err, part)
+  end
+  refused("--serve x --server 1.2.3.4:5 talk.lua", "one server at a time")
+  refused("--serve x --network sim talk.lua", "start programs in the lab")
+  refused("--server 1.2.3.4:5 --network lab talk.lua", "--network host, which it implies")
+  for _, place in ipairs { "1.2.3.4", "name:80", "1.2.3.4:0", "1.2.3.4:65536", "[1.2.3.4]:5",
+    "2001:db8::1:80" } do
+    refused(("--server '%s' talk.lua"):format(place), "takes an address and a port")
+  end
+end)
+
+assert(process.run { "rm", "-r", FOLDER })
+t.done()
