@@ -24,6 +24,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "host/netlink.h"
+#include "host/netns.h"
 #include "host/privilege.h"
 #include "host/route.h"
 
@@ -156,26 +157,10 @@ static bool add_address(const char *text, uint8_t bits, struct error *err)
     return ask(&m, "giving the server's end an address", err);
 }
 
-/* One ETHTOOL command with a value; -1 with errno. */
-static int ethtool(const char *name, uint32_t command, uint32_t value)
-{
-    struct ethtool_value request = {.cmd = command, .data = value};
-    struct ifreq ifr = {.ifr_data = (char *)&request};
-    memcpy(ifr.ifr_name, name, strlen(name));
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    int result = ioctl(fd, SIOCETHTOOL, &ifr);
-    int refused = errno;
-    close(fd);
-    errno = refused;
-    return result;
-}
-
 /* With the offload on, the kernel leaves TCP checksums to a wire that a veth pair has not. */
 static bool finish_checksums(struct error *err)
 {
-    return ethtool(LAB_SERVER, ETHTOOL_STXCSUM, 0) == 0 ||
+    return netns_ethtool(LAB_SERVER, ETHTOOL_STXCSUM, 0) == 0 ||
            fail_errno(err, errno, "the lab was refused at turning checksum offload off");
 }
 
@@ -183,8 +168,8 @@ static bool finish_checksums(struct error *err)
  * other end is up too. To ask for the link state makes it look now. */
 static void await_carrier(void)
 {
-    ethtool(LAB_IFACE, ETHTOOL_GLINK, 0);
-    ethtool(LAB_SERVER, ETHTOOL_GLINK, 0);
+    netns_ethtool(LAB_IFACE, ETHTOOL_GLINK, 0);
+    netns_ethtool(LAB_SERVER, ETHTOOL_GLINK, 0);
 }
 
 /* The kernel makes an IPv6 address its own in a work queue, a moment after it was given and even
@@ -204,6 +189,7 @@ bool lab_enter(struct error *err)
 {
     if (!enter_namespace(err) || !make_pair(err) || !finish_checksums(err))
         return false;
+    netns_free_ports();
     quieten(OURS, LAB_IFACE);
     quieten(SERVERS, LAB_SERVER);
     if (!add_address(LAB_DST, 24, err))

@@ -242,6 +242,25 @@ function process.run(options, timeout)
   return result
 end
 
+-- An address of /proc/net/tcp: words in the byte order of the host.
+local function read_address(hex)
+  return (hex:gsub("%x%x%x%x%x%x%x%x", function(word) return ("=I4"):pack(tonumber(word, 16)) end))
+end
+
+--- Where TCP is listened on in the network that it is in, by whomever: a list of { port =, addr = }
+-- with the address as its 4 or 16 bytes. Empty once it has ended. Nothing is connected to.
+function child:listening()
+  local list = {}
+  for _, name in ipairs { "tcp", "tcp6" } do
+    local file <close> = io.open(("/proc/%d/net/%s"):format(self:pid(), name))
+    for line in file and file:lines() or function() end do
+      local addr, port = line:match "^%s*%d+: (%x+):(%x+) %x+:%x+ 0A "
+      if addr then list[#list + 1] = { addr = read_address(addr), port = tonumber(port, 16) } end
+    end
+  end
+  return list
+end
+
 --- The programs that were started and not closed: a list of objects.
 function process.open()
   local list = {}

@@ -19,7 +19,7 @@ local MODULES <const> = {
   "tcplua.expect.template", "tcplua.expect.notation", "tcplua.net",
   "tcplua.net.burst", "tcplua.net.sniffer", "tcplua.net.sr",
   "tcplua.packet", "tcplua.packet.answer", "tcplua.packet.records",
-  "tcplua.capture", "tcplua.task", "tcplua.sim", "tcplua.reader", "tcplua.input",
+  "tcplua.capture", "tcplua.task", "tcplua.sim", "tcplua.lab", "tcplua.reader", "tcplua.input",
   "tcplua.process", "tcplua.test", "tcplua.sut", "tcplua.verdict", "tcplua.hash",
   "tcplua.reference",
 }

@@ -107,27 +107,6 @@ end
 
 -- --- who listens ---------------------------------------------------------------------------------
 
--- An address of /proc/net/tcp: words in the byte order of the host.
-local function read_address(hex)
-  local bytes = hex:gsub("%x%x%x%x%x%x%x%x", function(word)
-    return ("=I4"):pack(tonumber(word, 16))
-  end)
-  return bytes
-end
-
--- The addresses, as bytes, and ports on which something listens where process `pid` is.
-local function listening(pid)
-  local list = {}
-  for _, name in ipairs { "tcp", "tcp6" } do
-    local file <close> = io.open(("/proc/%d/net/%s"):format(pid, name))
-    for line in file and file:lines() or function() end do
-      local addr, port = line:match "^%s*%d+: (%x+):(%x+) %x+:%x+ 0A "
-      if addr then list[#list + 1] = { addr = read_address(addr), port = tonumber(port, 16) } end
-    end
-  end
-  return list
-end
-
 local ANY <const>, ANY6 <const> = ("\0"):rep(4), ("\0"):rep(16)
 local THEIRS_BYTES <const>, THEIRS6_BYTES <const> = "\192\0\2\2", "\x20\x01\x0d\xb8" ..
   ("\0"):rep(11) .. "\2"
@@ -135,9 +114,9 @@ local MAPPED <const> = ("\0"):rep(10) .. "\xff\xff"
 
 -- Which of its addresses the server listens on: "ip" and "ip6" as keys of a set; and in words, what
 -- else there is. A socket for any IPv6 address has IPv4 too, unless somebody asked otherwise.
-local function families(pid, port)
+local function families(child, port)
   local set, others = {}, {}
-  for _, row in ipairs(listening(pid)) do
+  for _, row in ipairs(child:listening()) do
     local addr = row.addr:sub(1, 12) == MAPPED and row.addr:sub(13) or row.addr
     if row.port == port and (addr == ANY or addr == THEIRS_BYTES) then
       set.ip = true
@@ -182,7 +161,7 @@ local function start_server()
   sut.process = child
   local deadline = core.now() + settings.timeout
   while true do
-    local set, others = families(child:pid(), sut.port)
+    local set, others = families(child, sut.port)
     if next(set) then
       sut.addr, sut.addr6 = set.ip and THEIRS, set.ip6 and THEIRS6
       return
@@ -206,7 +185,7 @@ end
 -- before its connections, so that the peers of those may hear of its end before we do.
 local function look_after(when)
   if not server then return nil end
-  local set = families(server.child:pid(), sut.port)
+  local set = families(server.child, sut.port)
   if next(set) and server.child:running() then return nil end
   local result = server.child:wait(END_TIME)
   stop_server()

@@ -157,3 +157,8 @@ struct link *link_fault(struct link *inner, const struct fault *fault, const str
     self->clock = clock;
     return &self->wrapper.link;
 }
+
+struct path *link_fault_path(struct link *link)
+{
+    return link->ops == &fault_ops ? &((struct fault_link *)link)->path : NULL;
+}

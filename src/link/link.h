@@ -185,6 +185,9 @@ bool link_open_pair(struct link *ends[static 2], enum link_medium medium, uint32
 struct link *link_fault(struct link *inner, const struct fault *fault, const struct clock *clock,
                         struct error *err);
 
+/* The path of such a link, to be read; path_change() makes it another one. NULL for any other. */
+struct path *link_fault_path(struct link *link);
+
 struct capture_writer;
 
 /* Every frame sent and received goes into `writer` too, with its direction. The writer stays the

@@ -320,6 +320,7 @@ int luaopen_tcplua_core(lua_State *L)
     open_burst(L);
     open_census(L);
     open_sim(L);
+    open_lab(L);
     open_host(L);
     return 1;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/netns.h"
 #include "script/lua_link.h"
 #include "script/lua_packet.h"
 #include "script/modules.h"
@@ -170,6 +171,109 @@ bool field_fault(lua_State *L, int index, struct fault *f, struct error *err)
     f->queue = (uint32_t)queue;
     f->mtu = (uint32_t)mtu;
     return fault_check(f, err);
+}
+
+int change_path(lua_State *L, struct path *path, int index)
+{
+    static const char *const names[] = {FAULT_FIELDS, NULL};
+    struct fault fault = {.seed = path->fault.seed};
+    struct error err;
+    luaL_checktype(L, index, LUA_TTABLE);
+    check_fields(L, index, names);
+    if (!field_fault(L, index, &fault, &err))
+        return push_failure(L, &err);
+    path_change(path, &fault, clock_now(&the_network(L)->clock));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+void push_path_counts(lua_State *L, const struct path_counts *c)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"sent", c->sent},
+        {"bytes", c->bytes},
+        {"lost", c->lost},
+        {"overflowed", c->overflowed},
+        {"too_big", c->too_big},
+        {"dark", c->dark},
+        {"duplicated", c->duplicated},
+        {"reordered", c->reordered},
+        {"corrupted", c->corrupted},
+    };
+    lua_createtable(L, 0, sizeof rows / sizeof rows[0]);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        lua_pushinteger(L, (lua_Integer)rows[i].value);
+        lua_setfield(L, -2, rows[i].name);
+    }
+}
+
+/* --- ends of wires in a lab ---------------------------------------------------------------------
+ */
+
+/* open_end(netns, iface, seed) -> link | nil, error: what comes out of an interface of another
+ * namespace, and a path, perfect so far, that leads into it */
+static int core_open_end(lua_State *L)
+{
+    struct error err;
+    int netns = (int)luaL_checkinteger(L, 1);
+    const char *iface = luaL_checkstring(L, 2);
+    const struct fault fault = {.seed = (uint64_t)luaL_checkinteger(L, 3)};
+    check_host(L);
+    struct linking *linking = push_closed(L);
+    int back = netns_enter(netns, &err);
+    if (back < 0)
+        return push_failure(L, &err);
+    struct link *link = link_open_packet(iface, "ip or ip6 or arp", &err);
+    netns_leave(back);
+    if (link && !link_packet_incoming(link, &err)) {
+        link_close(link);
+        link = NULL;
+    }
+    if (link)
+        link = link_fault(link, &fault, &the_network(L)->clock, &err);
+    return fill(L, linking, link, &err);
+}
+
+static struct path *check_end(lua_State *L, int index)
+{
+    struct path *path = link_fault_path(link_at(L, index));
+    luaL_argcheck(L, path, index, "no path leads into this link");
+    return path;
+}
+
+/* raw_set({loss = …}) -> true | nil, error */
+static int link_raw_set(lua_State *L)
+{
+    return change_path(L, check_end(L, 1), 2);
+}
+
+/* raw_counts() -> {sent =, lost =, …} */
+static int link_raw_counts(lua_State *L)
+{
+    push_path_counts(L, &check_end(L, 1)->counts);
+    return 1;
+}
+
+/* raw_forward(to) -> how many frames, 64 at most, went from this link to the other one | nil, error
+ * when this one is gone. What the other one refuses is lost, as on a wire. */
+static int link_raw_forward(lua_State *L)
+{
+    struct link *from = link_at(L, 1), *to = link_at(L, 2);
+    struct frame frame;
+    struct error err;
+    int count = 0, got = 0;
+    while (count < LINK_BATCH && (got = link_recv(from, &frame, &err)) > 0) {
+        frame.flags = 0;
+        link_send(to, &frame, NULL);
+        count++;
+    }
+    if (got < 0)
+        return push_failure(L, &err);
+    lua_pushinteger(L, count);
+    return 1;
 }
 
 /* pair{medium=, mtu=, seed=, and the settings of a path} -> link, link */
@@ -396,6 +500,9 @@ void open_link(lua_State *L)
         {"raw_taken", link_raw_taken},
         {"iface", link_iface},
         {"raw_await", link_raw_await},
+        {"raw_forward", link_raw_forward},
+        {"raw_set", link_raw_set},
+        {"raw_counts", link_raw_counts},
         {"medium", link_medium},
         {"mac", link_mac},
         {"drops", link_raw_drops},
@@ -411,9 +518,13 @@ void open_link(lua_State *L)
     new_class(L, LINK, methods, meta);
     lua_setfield(L, -2, "link_class");
     static const luaL_Reg functions[] = {
-        {"open_link", core_open_link},     {"open_capture", core_open_capture},
-        {"open_sender", core_open_sender}, {"pair", core_pair},
-        {"attach", core_attach},           {NULL, NULL},
+        {"open_link", core_open_link},
+        {"open_capture", core_open_capture},
+        {"open_sender", core_open_sender},
+        {"pair", core_pair},
+        {"attach", core_attach},
+        {"open_end", core_open_end},
+        {NULL, NULL},
     };
     luaL_setfuncs(L, functions, 0);
 }

@@ -136,42 +136,13 @@ static int hub_raw_home(lua_State *L)
  * now on; what is left out is none */
 static int hub_raw_set(lua_State *L)
 {
-    struct path *path = check_path(L);
-    struct fault fault = {.seed = path->fault.seed};
-    struct error err;
-    static const char *const names[] = {FAULT_FIELDS, NULL};
-    luaL_checktype(L, 4, LUA_TTABLE);
-    check_fields(L, 4, names);
-    if (!field_fault(L, 4, &fault, &err))
-        return push_failure(L, &err);
-    path_change(path, &fault, clock_now(&the_network(L)->clock));
-    lua_pushboolean(L, 1);
-    return 1;
+    return change_path(L, check_path(L), 4);
 }
 
 /* counts(number, "sending" | "receiving") -> {sent =, lost =, …} */
 static int hub_raw_counts(lua_State *L)
 {
-    const struct path_counts *c = &check_path(L)->counts;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"sent", c->sent},
-        {"bytes", c->bytes},
-        {"lost", c->lost},
-        {"overflowed", c->overflowed},
-        {"too_big", c->too_big},
-        {"dark", c->dark},
-        {"duplicated", c->duplicated},
-        {"reordered", c->reordered},
-        {"corrupted", c->corrupted},
-    };
-    lua_createtable(L, 0, sizeof rows / sizeof rows[0]);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        lua_pushinteger(L, (lua_Integer)rows[i].value);
-        lua_setfield(L, -2, rows[i].name);
-    }
+    push_path_counts(L, &check_path(L)->counts);
     return 1;
 }
 

@@ -21,6 +21,7 @@ void open_way(lua_State *L);     /* lua_way.c */
 void open_burst(lua_State *L);   /* lua_burst.c: many packets at once */
 void open_census(lua_State *L);  /* lua_census.c: what is in use */
 void open_sim(lua_State *L);     /* lua_sim.c: simulated networks */
+void open_lab(lua_State *L);     /* lua_lab.c: hosts of private networks */
 void open_host(lua_State *L);    /* lua_host.c: interfaces, routes, neighbours */
 
 #endif

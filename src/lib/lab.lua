@@ -1,0 +1,309 @@
+--- tcplua.lab: a private network of several hosts, on the kernel's own TCP.
+--
+--     local net <close> = lab.network {
+--       hosts = {
+--         client = { "192.0.2.1/24", "2001:db8:1::1/64" },
+--         router = { "192.0.2.254/24", "2001:db8:1::fe/64", "198.51.100.254/24", router = true },
+--         server = { "198.51.100.2/24" },
+--       },
+--       links = {
+--         { "client", "router", delay = 0.01, rate = 10e6 },
+--         { "router", "server", loss = 0.01, mtu = 1400 },
+--       },
+--     }
+--     local server <close> = assert(net.hosts.server:serve("exec ./server 80", 80))
+--     print(assert(net.hosts.client:run "exec ./client 198.51.100.2 80").out)
+--     net.links[1]:set { down = true }
+--
+-- Each host is a network namespace, in which programs run that believe it to be a machine. Nothing
+-- of it is seen outside, and it ends with its network. It takes `tcplua --lab` or `tcplua test`,
+-- which need no rights, or root. A host's addresses go to the links on which a neighbour has one of
+-- the same prefix, and what is farther away has routes over hosts that are routers.
+--
+-- What a link does to datagrams is done by us, with the words of tcplua.sim: a table has mtu (that
+-- of its interfaces, 1500) and what paths are like; both ways are the same until somebody changes
+-- one of them. Datagrams pass while the script waits, as it does for a program or a connection.
+--
+--     net.hosts       by name; net.links in the order in which they were given
+--     net.seed        of all that is left to chance
+--     link.there, link.back      its paths: from the first host to the second, and from that one
+local check = require "tcplua.check"
+local core = require "tcplua.core"
+local process = require "tcplua.process"
+local task = require "tcplua.task"
+
+local lab = {}
+
+local IFACE_MTU <const> = 1500
+local SERVE_TIME <const> = 10 -- seconds until a program listens
+local LOOK_EVERY <const> = 0.005
+
+-- --- paths and links -----------------------------------------------------------------------------
+
+local path = {}
+path.__index = path
+
+--- Changes settings of this path, from now on; the others stay. True, or nil and an error.
+function path:set(settings)
+  local all = {}
+  for name, value in pairs(self.settings) do all[name] = value end
+  for name, value in pairs(settings) do all[name] = value end
+  local ok, err = self.into:raw_set(all)
+  if ok then self.settings = all end
+  return ok, err
+end
+
+--- What has happened here so far, as path:counts in tcplua.sim.
+function path:counts() return self.into:raw_counts() end
+
+local link = {}
+link.__index = link
+
+--- Changes settings of both paths.
+function link:set(settings)
+  local ok, err = self.there:set(settings)
+  if not ok then return nil, err end
+  return self.back:set(settings)
+end
+
+--- Nothing passes any more.
+function link:down() return self:set { down = true } end
+
+--- Datagrams pass again.
+function link:up() return self:set { down = false } end
+
+-- Frames go on from one end to the other, in a task of their own. The ends are closed to end it.
+local function carry(from, to)
+  return task.spawn(function()
+    while true do
+      local count = from:raw_forward(to)
+      if not count then return end -- the interface is gone, and so is its host
+      if count == 0 then task.wait(from, math.huge, "frames on a link of the lab")
+      else task.sleep(0) end
+    end
+  end)
+end
+
+-- --- hosts ---------------------------------------------------------------------------------------
+
+local host = {}
+host.__index = host
+
+local function inside(self, options)
+  local all = { netns = self.space:raw_fd() }
+  if type(options) == "string" then options = { shell = options } end
+  for name, value in pairs(check.options(options)) do all[name] = value end
+  return all
+end
+
+--- Starts a program on this host: as process.spawn.
+function host:spawn(options) return process.spawn(inside(self, options)) end
+
+--- Runs one to its end: as process.run.
+function host:run(options, timeout) return process.run(inside(self, options), timeout) end
+
+--- Starts a server and waits, `timeout` seconds (10) at most, until it listens on the port, without
+-- connecting to it. The program, or nil and an error.
+function host:serve(options, port, timeout)
+  local child, err = self:spawn(options)
+  if not child then return nil, err end
+  local deadline = core.now() + check.seconds("timeout", timeout, SERVE_TIME)
+  while true do
+    for _, row in ipairs(child:listening()) do
+      if row.port == port then return child end
+    end
+    local ended = not child:running()
+    if ended or core.now() >= deadline then
+      child:close()
+      return nil, core.error { kind = "environment", code = ended and "ECHILD" or "ETIMEDOUT",
+        op = "serve", message = ("the server on host '%s' %s port %d"):format(self.name,
+          ended and "has ended before it listened on" or "does not listen in time on", port) }
+    end
+    task.sleep(LOOK_EVERY)
+  end
+end
+
+-- --- who is whose neighbour ----------------------------------------------------------------------
+
+-- "192.0.2.1/24" as { text = "192.0.2.1", bits = 24, network = "192.0.2.0", family = "ip",
+-- prefix = "192.0.2.0/24" }.
+local function read_address(name, text)
+  local address, bits = tostring(text):match "^([%x:.]+)/(%d+)$"
+  local network, family
+  if address then network, family = core.prefix(address, math.tointeger(tonumber(bits))) end
+  if not network then
+    check.fail(("host '%s': '%s' is no address with a prefix, like 192.0.2.1/24"):format(
+      core.escape(tostring(name)), core.escape(tostring(text))))
+  end
+  return { text = address, bits = math.tointeger(tonumber(bits)), network = network,
+    prefix = network .. "/" .. bits, family = family }
+end
+
+local function new_host(name, fields)
+  local self = setmetatable({ name = name, addresses = {}, ends = {} }, host)
+  for key, value in pairs(check.options(fields)) do
+    if math.type(key) == "integer" then
+      self.addresses[key] = read_address(name, value)
+    elseif key == "router" then
+      self.router = value == true
+    else
+      check.fail(("host '%s': unknown option '%s'"):format(name, core.escape(tostring(key))))
+    end
+  end
+  return self
+end
+
+-- Whether a host has an address of a prefix: that one.
+local function in_prefix(self, prefix)
+  for _, address in ipairs(self.addresses) do
+    if address.prefix == prefix then return address end
+  end
+end
+
+-- The end of a host to which an address belongs.
+local function end_of(self, address)
+  for _, ending in ipairs(self.ends) do
+    if in_prefix(ending.neighbour, address.prefix) then return ending end
+  end
+  return #self.ends == 1 and self.ends[1] or check.fail(
+    ("host '%s': no neighbour has an address of the prefix of %s/%d"):format(self.name,
+      address.text, address.bits))
+end
+
+-- The first steps from a host to all that it can reach over routers: host -> neighbour.
+local function first_steps(from)
+  local steps, queue = { [from] = from }, { from }
+  for _, here in ipairs(queue) do
+    if here == from or here.router then
+      for _, ending in ipairs(here.ends) do
+        local next_host = ending.neighbour
+        if not steps[next_host] then
+          steps[next_host] = here == from and next_host or steps[here]
+          queue[#queue + 1] = next_host
+        end
+      end
+    end
+  end
+  return steps, queue
+end
+
+-- An address of a neighbour that `from` sees, of a family.
+local function gateway(from, neighbour, family)
+  for _, address in ipairs(neighbour.addresses) do
+    if address.family == family and in_prefix(from, address.prefix) then return address.text end
+  end
+end
+
+local function add_routes(from)
+  local steps, reached = first_steps(from)
+  local known = {}
+  for _, address in ipairs(from.addresses) do known[address.prefix] = true end
+  for _, far in ipairs(reached) do
+    for _, address in ipairs(far.addresses) do
+      local via = not known[address.prefix] and gateway(from, steps[far], address.family)
+      if via then
+        known[address.prefix] = true
+        assert(from.space:raw_route(address.network, address.bits, via))
+      end
+    end
+  end
+end
+
+-- --- networks ------------------------------------------------------------------------------------
+
+local network = {}
+network.__index = network
+
+--- Ends the network; the programs in it are their owners' to end. Closing again does nothing.
+function network:close()
+  for _, carrier in ipairs(self.carriers) do
+    if not carrier.done then carrier:cancel() end
+  end
+  for _, each in ipairs(self.links) do
+    each.there.into:close()
+    each.back.into:close()
+  end
+  for _, each in pairs(self.hosts) do
+    if each.space then each.space:close() end
+  end
+  if self.switch then self.switch:close() end
+  self.carriers, self.links, self.hosts, self.switch = {}, {}, {}, nil
+end
+
+network.__close = network.close
+
+local function host_of(self, name)
+  return self.hosts[name] or check.fail(("links: there is no host '%s'"):format(
+    core.escape(tostring(name))))
+end
+
+-- One wire: each host has an interface, whose other end stands in a namespace of nobody, where we
+-- take the frames and hand them on.
+local function add_link(self, number, fields)
+  local settings, mtu = {}, IFACE_MTU
+  for name, value in pairs(check.options(fields)) do
+    if name == "mtu" then mtu = value elseif type(name) == "string" then settings[name] = value end
+  end
+  local ends = {}
+  for i = 1, 2 do
+    local here, other = host_of(self, fields[i]), host_of(self, fields[3 - i])
+    local iface, middle = "eth" .. #here.ends, ("link%d.%d"):format(number, i)
+    assert(here.space:raw_join(iface, self.switch, middle, mtu))
+    here.ends[#here.ends + 1] = { iface = iface, neighbour = other, side = i }
+    ends[i] = assert(core.open_end(self.switch:raw_fd(), middle, self.seed + 2 * number + i))
+  end
+  local new = setmetatable({
+    there = setmetatable({ into = ends[2], settings = {} }, path),
+    back = setmetatable({ into = ends[1], settings = {} }, path),
+  }, link)
+  self.links[number] = new
+  assert(new:set(settings))
+  table.insert(self.carriers, carry(ends[1], ends[2]))
+  table.insert(self.carriers, carry(ends[2], ends[1]))
+end
+
+local function build(self, options)
+  self.switch = assert(core.netns())
+  for name, fields in pairs(options.hosts) do
+    local new = new_host(name, fields)
+    new.space = assert(core.netns())
+    self.hosts[name] = new
+  end
+  for i, fields in ipairs(options.links) do add_link(self, i, fields) end
+  for _, each in pairs(self.hosts) do
+    if each.router then assert(each.space:raw_forward()) end
+    local six = false
+    for _, address in ipairs(each.addresses) do
+      six = six or address.family == "ip6"
+      if #each.ends > 0 then
+        local iface = end_of(each, address).iface
+        assert(each.space:raw_address(iface, address.text, address.bits))
+      end
+    end
+    -- A router looks for neighbours (NDP) from its link-local address, and gives up without one.
+    for _, ending in ipairs(six and each.ends or {}) do
+      assert(each.space:raw_link_local(ending.iface, ending.side))
+    end
+  end
+  for _, each in pairs(self.hosts) do add_routes(each) end
+end
+
+--- Makes a network: `hosts`, by name, lists of addresses with their prefixes, and router = true for
+-- one that forwards; `links`, a list of two names each and what the link is like; `seed` (that of
+-- --seed, or a new one). Raises what stands against it: an error of kind environment where the
+-- kernel refuses.
+function lab.network(options)
+  options = check.options(options, { hosts = true, links = true, seed = true })
+  check.list("links", options.links)
+  if type(options.hosts) ~= "table" then check.fail "hosts: a table of names expected" end
+  local self = setmetatable({ hosts = {}, links = {}, carriers = {},
+    seed = options.seed or core.given_seed() or math.random(1, 0x7fffffff) }, network)
+  local ok, err = pcall(build, self, options)
+  if not ok then
+    self:close()
+    error(err, 0)
+  end
+  return self
+end
+
+return lab

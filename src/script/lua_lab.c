@@ -1,0 +1,167 @@
+/* lua_lab: network namespaces as userdata: tcplua.lab makes hosts of them. */
+#include <unistd.h>
+
+#include "host/netns.h"
+#include "script/modules.h"
+#include "script/util.h"
+
+#define NETNS "tcplua.netns"
+
+struct space {
+    int fd; /* -1: closed */
+};
+
+static int check_space(lua_State *L, int index)
+{
+    const struct space *space = luaL_checkudata(L, index, NETNS);
+    if (space->fd < 0)
+        luaL_error(L, "attempt to use a closed namespace");
+    return space->fd;
+}
+
+/* Pushes what a function returns that can fail. */
+static int push_outcome(lua_State *L, bool good, const struct error *err)
+{
+    if (!good)
+        return push_failure(L, err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* netns() -> namespace | nil, error */
+static int core_netns(lua_State *L)
+{
+    struct error err;
+    check_host(L);
+    struct space *space = lua_newuserdatauv(L, sizeof *space, 0);
+    space->fd = -1;
+    luaL_setmetatable(L, NETNS);
+    space->fd = netns_new(&err);
+    return space->fd < 0 ? push_failure(L, &err) : 1;
+}
+
+/* raw_join(iface, other, its iface, mtu) -> true | nil, error */
+static int space_raw_join(lua_State *L)
+{
+    struct error err;
+    const int spaces[2] = {check_space(L, 1), check_space(L, 3)};
+    const char *const names[2] = {luaL_checkstring(L, 2), luaL_checkstring(L, 4)};
+    lua_Integer mtu = luaL_checkinteger(L, 5);
+    luaL_argcheck(L, mtu >= 68 && mtu <= 65535, 5, "an MTU is from 68 to 65535");
+    return push_outcome(L, netns_join(spaces, names, (uint32_t)mtu, &err), &err);
+}
+
+/* [-0, +0, v] The number of bits of a prefix of `addr` at `index`. */
+static uint8_t check_bits(lua_State *L, int index, const struct addr *addr)
+{
+    lua_Integer bits = luaL_checkinteger(L, index);
+    luaL_argcheck(L, bits >= 0 && bits <= 8 * (lua_Integer)addr_length(addr->kind), index,
+                  "no length of a prefix");
+    return (uint8_t)bits;
+}
+
+/* prefix(address, bits) -> the network's address, which has zeros behind them, "ip" or "ip6" | nil
+ */
+static int core_prefix(lua_State *L)
+{
+    struct error err;
+    struct addr addr;
+    char text[ADDR_TEXT];
+    lua_Integer bits = luaL_checkinteger(L, 2);
+    if (!parse_ip(&addr, check_text(L, 1), "address", &err) || bits < 0 ||
+        bits > 8 * (lua_Integer)addr_length(addr.kind))
+        return 0;
+    for (unsigned i = 0; i < addr_length(addr.kind); i++) {
+        unsigned left = bits > 8 * i ? (unsigned)bits - 8 * i : 0;
+        addr.bytes[i] &= (uint8_t)(left >= 8 ? 0xff : 0xff << (8 - left));
+    }
+    lua_pushstring(L, addr_format(&addr, text));
+    lua_pushstring(L, addr.kind == ADDR_IP4 ? "ip" : "ip6");
+    return 2;
+}
+
+/* raw_address(iface, address, bits) -> true | nil, error */
+static int space_raw_address(lua_State *L)
+{
+    struct error err;
+    struct addr addr;
+    int fd = check_space(L, 1);
+    const char *iface = luaL_checkstring(L, 2);
+    if (!parse_ip(&addr, check_text(L, 3), "address", &err))
+        return push_failure(L, &err);
+    return push_outcome(L, netns_address(fd, iface, &addr, check_bits(L, 4, &addr), &err), &err);
+}
+
+/* raw_link_local(iface, number) -> true | nil, error: the address fe80::NUMBER */
+static int space_raw_link_local(lua_State *L)
+{
+    struct error err;
+    struct addr addr = {.kind = ADDR_IP6, .bytes = {0xfe, 0x80}};
+    int fd = check_space(L, 1);
+    const char *iface = luaL_checkstring(L, 2);
+    addr.bytes[15] = (uint8_t)luaL_checkinteger(L, 3);
+    return push_outcome(L, netns_address(fd, iface, &addr, 64, &err), &err);
+}
+
+/* raw_route(prefix, bits, gateway) -> true | nil, error */
+static int space_raw_route(lua_State *L)
+{
+    struct error err;
+    struct addr dst, via;
+    int fd = check_space(L, 1);
+    if (!parse_ip(&dst, check_text(L, 2), "destination", &err) ||
+        !parse_ip(&via, check_text(L, 4), "gateway", &err))
+        return push_failure(L, &err);
+    luaL_argcheck(L, dst.kind == via.kind, 4, "a gateway of the other family");
+    return push_outcome(L, netns_route(fd, &dst, check_bits(L, 3, &dst), &via, &err), &err);
+}
+
+/* raw_forward() -> true | nil, error */
+static int space_raw_forward(lua_State *L)
+{
+    struct error err;
+    return push_outcome(L, netns_forward(check_space(L, 1), &err), &err);
+}
+
+/* raw_fd() -> its descriptor */
+static int space_raw_fd(lua_State *L)
+{
+    lua_pushinteger(L, check_space(L, 1));
+    return 1;
+}
+
+/* close(): may be repeated. */
+static int space_close(lua_State *L)
+{
+    struct space *space = luaL_checkudata(L, 1, NETNS);
+    if (space->fd >= 0)
+        close(space->fd);
+    space->fd = -1;
+    return 0;
+}
+
+void open_lab(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"raw_join", space_raw_join},
+        {"raw_address", space_raw_address},
+        {"raw_link_local", space_raw_link_local},
+        {"raw_route", space_raw_route},
+        {"raw_forward", space_raw_forward},
+        {"raw_fd", space_raw_fd},
+        {"close", space_close},
+        {NULL, NULL},
+    };
+    static const luaL_Reg meta[] = {
+        {"__gc", space_close},
+        {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {
+        {"netns", core_netns},
+        {"prefix", core_prefix},
+        {NULL, NULL},
+    };
+    new_class(L, NETNS, methods, meta);
+    lua_pop(L, 1);
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,166 @@
+-- Private networks of several hosts: programs on the kernel's TCP, behind routers and bad links.
+local core = require "tcplua.core"
+local lab = require "tcplua.lab"
+local process = require "tcplua.process"
+local t = require "harness"
+
+local SELF <const> = io.open "/proc/self/stat":read "n"
+
+if assert(process.run "command -v perl").code ~= 0 then
+  print "skipped: the programs on the hosts are written in perl, which is not here"
+  os.exit(77)
+end
+
+local SERVER <const> = { "perl", "-e", [[
+use Socket qw(:DEFAULT pack_sockaddr_in6);
+socket(S, AF_INET6, SOCK_STREAM, 0) or die;
+bind(S, pack_sockaddr_in6(80, "\0" x 16)) or die;
+listen(S, 5);
+while (accept(C, S)) { print C "x" x 100000; close C; }
+]] }
+
+-- Prints how many bytes came from ADDRESS.
+local CLIENT <const> = [[
+use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6);
+my $six = $ARGV[0] =~ /:/;
+my $to = inet_pton($six ? AF_INET6 : AF_INET, $ARGV[0]);
+socket(S, $six ? AF_INET6 : AF_INET, SOCK_STREAM, 0) or die;
+connect(S, $six ? pack_sockaddr_in6(80, $to) : pack_sockaddr_in(80, $to)) or die "connect: $!";
+my $sum = 0;
+$sum += length while sysread(S, $_, 65536);
+print "$sum\n";
+]]
+
+local FAR <const>, FAR6 <const> = "198.51.100.2", "2001:db8:2::2"
+
+-- client -- near -- far -- server: two routers.
+local function make()
+  return lab.network {
+    seed = 5,
+    hosts = {
+      client = { "192.0.2.1/24", "2001:db8:1::1/64" },
+      near = { "192.0.2.254/24", "2001:db8:1::fe/64", "10.0.0.1/30", "2001:db8:f::1/64",
+        router = true },
+      far = { "198.51.100.254/24", "2001:db8:2::fe/64", "10.0.0.2/30", "2001:db8:f::2/64",
+        router = true },
+      server = { FAR .. "/24", FAR6 .. "/64" },
+    },
+    links = { { "client", "near" }, { "near", "far" }, { "far", "server" } },
+  }
+end
+
+local function fetch(net, address)
+  local result = assert(net.hosts.client:run({ "perl", "-e", CLIENT, address, stderr = "pipe" },
+    30))
+  t.equal(result.out .. result.err, "100000\n")
+end
+
+local function serve(net) return assert(net.hosts.server:serve(SERVER, 80)) end
+
+t.test("programs talk over two routers, in both families", function()
+  local net <close> = make()
+  local server <close> = serve(net)
+  fetch(net, FAR)
+  fetch(net, FAR6)
+  t.equal(server:running(), true)
+  t.within(net.links[2].back:counts().bytes, 200000, 400000, "bytes on the way back")
+  t.equal(net.links[2].back:counts().lost, 0)
+end)
+
+t.test("a link has its delay and its rate, each way its own", function()
+  local net <close> = make()
+  local server <close> = serve(net)
+  assert(net.links[2].there:set { delay = 0.1 })
+  assert(net.links[2].back:set { rate = 2e6 }) -- 100,000 bytes in 0.4 s
+  local begin = core.monotonic()
+  fetch(net, FAR)
+  t.equal(core.monotonic() - begin > 0.5, true)
+  t.equal(server:running(), true)
+end)
+
+t.test("loss is made good by the kernels", function()
+  local net <close> = make()
+  local server <close> = serve(net)
+  assert(net.links[2]:set { loss = 0.05 })
+  fetch(net, FAR)
+  local there, back = net.links[2].there:counts(), net.links[2].back:counts()
+  t.equal(there.lost + back.lost > 0, true)
+  t.equal(net.links[1].back:counts().lost, 0)
+  t.equal(server:running(), true)
+end)
+
+t.test("a path that is narrower than its interfaces says so by ICMP", function()
+  local net <close> = make()
+  local server <close> = serve(net)
+  assert(net.links[2]:set { path_mtu = 1300 })
+  fetch(net, FAR)
+  fetch(net, FAR6)
+  t.within(net.links[2].back:counts().too_big, 2, 50, "datagrams that were too big")
+  t.equal(server:running(), true)
+end)
+
+t.test("a link goes down and comes up", function()
+  local net <close> = make()
+  local server <close> = serve(net)
+  assert(net.links[2]:down())
+  local client <close> = assert(net.hosts.client:spawn { "perl", "-e", CLIENT, FAR })
+  while net.links[2].there:counts().dark == 0 do
+    t.equal(client:wait(0.01), nil)
+  end
+  assert(net.links[2]:up())
+  t.equal(client:read_line(30), "100000\n")
+  t.equal(server:running(), true)
+end)
+
+t.test("a host's interfaces have the MTU of their links", function()
+  local net <close> = lab.network {
+    hosts = { a = { "10.0.0.1/24" }, b = { "10.0.0.2/24" } }, links = { { "a", "b", mtu = 1400 } },
+  }
+  t.equal(net.hosts.b:run({ "perl", "-e", [[
+use Socket;
+socket(S, AF_INET, SOCK_DGRAM, 0);
+my $request = pack("a16x24", "eth0");
+ioctl(S, 0x8921, $request); # SIOCGIFMTU
+print unpack("x16 i", $request);
+]] }).out, "1400")
+end)
+
+t.test("a server that cannot listen", function()
+  local net <close> = lab.network { hosts = { a = { "10.0.0.1/24" } }, links = {} }
+  local none, err = net.hosts.a:serve("exit 3", 80)
+  t.equal(none, nil)
+  t.equal(err.code, "ECHILD")
+  t.contains(err.message, "the server on host 'a' has ended before it listened on port 80")
+  t.equal(select(2, net.hosts.a:serve("exec sleep 100", 80, 0.2)).code, "ETIMEDOUT")
+end)
+
+t.test("nothing is left", function()
+  local function descriptors()
+    collectgarbage() -- what the tests before this one left
+    collectgarbage()
+    return select(2, assert(process.run { "ls", "/proc/" .. SELF .. "/fd" }).out:gsub("\n", ""))
+  end
+  local before = descriptors()
+  for _ = 1, 3 do
+    local net <close> = make()
+    t.equal(#net.links, 3)
+  end
+  t.equal(descriptors(), before)
+end)
+
+t.test("what cannot be is said", function()
+  local function refused(part, hosts, links)
+    local ok, err = pcall(lab.network, { hosts = hosts, links = links or {} })
+    t.equal(ok, false)
+    t.contains(tostring(err), part)
+  end
+  refused("'10.0.0.1' is no address with a prefix", { a = { "10.0.0.1" } })
+  refused("'10.0.0.1/33' is no address with a prefix", { a = { "10.0.0.1/33" } })
+  refused("there is no host 'b'", { a = { "10.0.0.1/24" } }, { { "a", "b" } })
+  refused("unknown option 'gate'", { a = { gate = 1 } })
+  refused("no neighbour has an address of the prefix of 10.0.9.1/24", { a = { "10.0.9.1/24" },
+    b = { "10.0.1.1/24" }, c = { "10.0.2.1/24" } }, { { "a", "b" }, { "a", "c" } })
+  refused("loss", { a = { "10.0.0.1/24" }, b = { "10.0.0.2/24" } }, { { "a", "b", loss = 2 } })
+end)
+
+t.done()
