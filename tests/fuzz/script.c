@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (!state.path[0])
         make_file();
-    truncate(state.path, 0);
+    CHECK(truncate(state.path, 0) == 0);
     struct error err;
     struct network_options options = {.has_seed = true, .seed = 1};
     struct script *script = script_new(&options, true, &err);

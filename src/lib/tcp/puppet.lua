@@ -168,6 +168,9 @@ end
 function puppet.of(self)
   local strings = puppets[self]
   if not strings then
+    if getmetatable(self) ~= core.conn_class then
+      check.fail(("a connection expected, got %s"):format(type(self)))
+    end
     strings = setmetatable({
       conn = self, bases = {}, hooks = {}, serving = {}, passed = {}, seen = {}, list = {},
       bytes = 0, dropped = 0,
