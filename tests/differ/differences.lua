@@ -230,6 +230,17 @@ return {
     end,
   },
   {
+    what = "a SEND call after a simultaneous open that is not done",
+    case = "syn-sent full S far nxt none 0",
+    ours = "is queued", linux = "is refused until it is",
+    clause = "RFC 9293 3.10.2, SYN-RECEIVED: queued for when the connection is open",
+    mend = function(case, linux, ours)
+      if case.state == "syn-sent" and has(case, "S") and find(linux, "^write: false") then
+        each(ours, "^write: true", "write: false")
+      end
+    end,
+  },
+  {
     what = "an unacceptable ACK with RST or SYN in SYN-SENT",
     case = "syn-sent full FR. at old ts 1",
     ours = "is dropped, or refused", linux = "makes it send its SYN again at once, too",

@@ -23,7 +23,7 @@ static void check(const struct deadlines *d)
     assert_ptr_equal(deadlines_first(d), d->count ? d->heap[0] : NULL);
 }
 
-static void d1_the_earliest_is_first(void **state)
+static void the_earliest_is_first(void **state)
 {
     (void)state;
     struct deadlines d = {0};
@@ -65,7 +65,7 @@ static void d1_the_earliest_is_first(void **state)
     assert_null(deadlines_first(&d));
 }
 
-static void d2_they_come_out_in_order(void **state)
+static void they_come_out_in_order(void **state)
 {
     (void)state;
     struct deadlines d = {0};
@@ -84,7 +84,7 @@ static void d2_they_come_out_in_order(void **state)
 }
 
 /* The last leaf takes the place of one that goes; it may belong nearer the root than that. */
-static void d3_a_leaf_rises_in_another_branch(void **state)
+static void a_leaf_rises_in_another_branch(void **state)
 {
     (void)state;
     static const int64_t due[] = {1, 10, 2, 11, 12, 3, 4};
@@ -102,9 +102,9 @@ static void d3_a_leaf_rises_in_another_branch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(d1_the_earliest_is_first),
-        cmocka_unit_test(d2_they_come_out_in_order),
-        cmocka_unit_test(d3_a_leaf_rises_in_another_branch),
+        cmocka_unit_test(the_earliest_is_first),
+        cmocka_unit_test(they_come_out_in_order),
+        cmocka_unit_test(a_leaf_rises_in_another_branch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
