@@ -192,7 +192,7 @@ static int core_connect(lua_State *L)
     remember_source(L, &conn->endpoint->source, -1);
     tcp_info(conn->endpoint->tcp, &info);
     lua_pushnil(L);
-    lua_pushinteger(L, (lua_Integer)(info.unsent + info.unacked));
+    lua_pushinteger(L, (lua_Integer)info.unsent + (lua_Integer)info.unacked);
     return 3;
 }
 

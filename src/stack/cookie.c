@@ -46,11 +46,11 @@ bool cookie_make(const uint8_t secret[static 32], const struct flow *flow,
 {
     static const char salt[] = "tcplua fast open";
     uint8_t input[sizeof salt + 32 + 32] = {0}, digest[SHA256_SIZE];
-    uint8_t *at = input;
-    memcpy(at, salt, sizeof salt);
-    memcpy(at += sizeof salt, secret, 32);
-    memcpy(at += 32, flow->remote.bytes, addr_length(flow->remote.kind));
-    memcpy(at += 16, flow->local.bytes, addr_length(flow->local.kind));
+    uint8_t *addresses = input + sizeof salt + 32;
+    memcpy(input, salt, sizeof salt);
+    memcpy(input + sizeof salt, secret, 32);
+    memcpy(addresses, flow->remote.bytes, addr_length(flow->remote.kind));
+    memcpy(addresses + 16, flow->local.bytes, addr_length(flow->local.kind));
     *cookie = (struct tcp_cookie){.length = COOKIE_LENGTH};
     if (!sha256(input, sizeof input, digest, NULL))
         return false;

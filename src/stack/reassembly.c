@@ -300,7 +300,7 @@ const uint8_t *reassembly_add(struct reassembly *r, const struct addr *local, co
         if (parts->ended && parts->header && parts->have == parts->end)
             return join(r, parts, whole);
     }
-    while (r->memory > REASSEMBLY_MEMORY)
+    while (r->oldest && r->memory > REASSEMBLY_MEMORY)
         forget(r, r->oldest);
     return NULL;
 }

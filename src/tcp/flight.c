@@ -51,7 +51,7 @@ static bool reserve(struct flight *f)
         return true;
     if (f->room >= FLIGHT_SEGMENTS)
         return false;
-    uint32_t room = f->heap ? 2 * f->room : FLIGHT_FIRST;
+    uint32_t room = 2 * f->room > FLIGHT_FIRST ? 2 * f->room : FLIGHT_FIRST;
     struct flight_segment *heap = malloc(room * sizeof *heap);
     if (!heap)
         return false;

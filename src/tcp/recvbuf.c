@@ -93,7 +93,7 @@ static void recvbuf_compare(struct recvbuf *b, uint32_t from, uint32_t to, const
  * False if the list is full. */
 static bool recvbuf_merge(struct recvbuf *b, uint32_t left, uint32_t right, const uint8_t *bytes)
 {
-    if (!b->range && !(b->range = malloc((RECVBUF_RANGES + 1) * sizeof *b->range)))
+    if (!b->range && !(b->range = calloc(RECVBUF_RANGES + 1, sizeof *b->range)))
         return false;
     unsigned first = 0;
     while (first < b->ranges && seq_lt(b->range[first].right, left))

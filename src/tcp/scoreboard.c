@@ -8,7 +8,7 @@
 
 bool scoreboard_add(struct scoreboard *b, uint32_t left, uint32_t right)
 {
-    if (!b->range && !(b->range = malloc(SCOREBOARD_RANGES * sizeof *b->range)))
+    if (!b->range && !(b->range = calloc(SCOREBOARD_RANGES, sizeof *b->range)))
         return false;
     unsigned first = 0;
     while (first < b->ranges && seq_lt(b->range[first].right, left))
