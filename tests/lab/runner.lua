@@ -641,6 +641,13 @@ t.test("a folder for each failure", function()
   t.equal(run({ ["a.lua"] = PASS }, "--artifacts /proc/no a.lua").code, 4)
 end)
 
+t.test("a file whose tests never came to be does not pass", function()
+  expect(run({ ["a.lua"] = 'if false then it("a", function() end) end' }, "a.lua"), 1,
+    "no test came of this file")
+  expect(run({ ["a.lua"] = 'matrix({ a = { 1 } }, function() it("a", error) end)' }, "a.lua"), 1,
+    "matrix: one table expected")
+end)
+
 local PONG <const> = [[
 local tcp, task, net = require "tcplua.tcp", require "tcplua.task", require "tcplua.net"
 it("answers", function()

@@ -93,7 +93,10 @@ end
 --- All combinations of lists: matrix { family = { "ip", "ip6" }, mode = { "auto" } } gives
 -- { { family = "ip", mode = "auto" }, { family = "ip6", mode = "auto" } }, by name, the last name's
 -- values next to each other.
-function tree.matrix(lists)
+function tree.matrix(lists, ...)
+  if select("#", ...) > 0 then
+    check.fail("matrix: one table expected; it.each(matrix { ... }) makes tests of its rows")
+  end
   if type(lists) ~= "table" then
     check.fail("matrix: a table of lists expected, got " .. type(lists))
   end
