@@ -123,7 +123,9 @@ for src in "$own" "$nobody"; do
     wait "$taker" || fail "stopped, from $src: $(cat "$folder/err")"
     wait "$sender" || fail "stopped, from $src: the sender: $(cat "$folder/server")"
     [ "$(cat "$folder/out")" = whole ] || fail "stopped, from $src: $(cat "$folder/out")"
-    no_reset "stopped, from $src"
+    # The sender's kernel may: what was sent twice is acknowledged twice, and once the sender has
+    # ended nobody holds its port.
+    [ "$(near_resets)" = "${before%% *}" ] || fail "stopped, from $src: our kernel sent a reset"
 done
 echo "ok: J16, H8 a process that was stopped catches up, whatever its buffers had no room for"
 
