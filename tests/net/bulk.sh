@@ -77,6 +77,8 @@ job() {
     shift 6
     near_before=$(near_resets) far_before=$(far_resets)
     if [ "$way" = send ]; then back=receive; else back=send; fi
+    : >"$folder/theirs" # or the last job's "listening" would be read there
+    : >"$folder/ours"
     # shellcheck disable=SC2086 # no word where there is no congestion control
     if [ "$role" = connect ]; then
         $far "$bulk" listen "$dst" "$port" $back "$bytes" ${TCPLUA_CONGESTION:-} \
