@@ -56,7 +56,9 @@ function verdict.record(failure)
     recorded[#recorded + 1] = failure
   else
     local at = failure.file and ("%s:%d: "):format(failure.file, failure.line) or ""
-    io.stderr:write("tcplua: ", at, tostring(failure), "\n")
+    local text = tostring(failure)
+    if text:sub(1, #at) == at then at = "" end -- an expectation's text begins with its place
+    io.stderr:write("tcplua: ", at, text, "\n")
   end
 end
 

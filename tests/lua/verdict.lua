@@ -20,6 +20,16 @@ t.test("it is told from every other value", function()
   t.contains(select(2, pcall(verdict.failure, { text = "x" })), "message: a string expected")
 end)
 
+t.test("in a plain script what is recorded is printed, its place once", function()
+  local stderr, text = io.stderr, ""
+  local fake = { write = function(_, ...) text = text .. table.concat { ... } end }
+  io.stderr = fake -- luacheck: ignore
+  verdict.record(verdict.failure { message = "m", file = "f", line = 7 })
+  verdict.record(verdict.failure { message = "m", text = "f:7: long", file = "f", line = 7 })
+  io.stderr = stderr -- luacheck: ignore
+  t.equal(text, "tcplua: f:7: m\ntcplua: f:7: long\n")
+end)
+
 t.test("what was recorded is taken once, in order", function()
   verdict.collect()
   verdict.record(verdict.failure { message = "one" })
