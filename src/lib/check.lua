@@ -45,6 +45,7 @@ end
 
 --- The items of a list, which has no holes, for then `#` and ipairs leave some of it out.
 function check.list(name, value)
+  if type(value) ~= "table" then expected(name, "a list", value) end
   local count = 0
   for key in pairs(value) do
     count = count + 1

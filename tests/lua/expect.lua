@@ -282,6 +282,19 @@ t.test("mistakes in templates raise at the script's line", function()
     t.equal(verdict.is(err), false)
     t.contains(err, "template:")
   end
+  for _, case in ipairs {
+    { "flags: 'Q'", conn.expect, conn, { flags = "Q" } }, { "range:", expect.range, 5, 1 },
+    { "range:", expect.range }, { "range:", expect.range, "a", "b" },
+    { "sha256: 64", expect.sha256, "zz" }, { "sha256: 64", expect.sha256 },
+    { "pattern:", expect.pattern, "[" }, { "pattern:", expect.pattern },
+    { "any_order: a list", conn.any_order, conn }, { "sequence: a list", conn.sequence, conn, 5 },
+    { "one_of: a list", expect.one_of }, { "in_order: a list", expect.in_order, 5 },
+  } do
+    local text = select(2, pcall(table.unpack(case, 2, 5)))
+    t.contains(text, case[1])
+    t.contains(text, "expect.lua:") -- this file's line, not one of ours
+    t.equal(text:find("tcplua/", 1, true), nil)
+  end
   t.contains(select(2, pcall(conn.expect, conn, {}, { withn = 1 })), "unknown option 'withn'")
   t.contains(select(2, pcall(conn.expect, conn, { within = "soon" })), "number of seconds")
 end)

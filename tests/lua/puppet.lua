@@ -319,6 +319,17 @@ t.test("mistakes name what is wrong", function()
   t.contains(select(2, pcall(conn.inject, conn, { flags = "Q" })), "FSRP.UEWe")
   t.contains(select(2, pcall(conn.inject, conn, { nonsense = 1 })), "no field 'nonsense'")
   t.contains(select(2, pcall(conn.inject, conn, 7)), "table expected")
+  for _, case in ipairs {
+    { { flags = 5 }, "flags: a string" }, { { flags = {} }, "flags: a string" },
+    { { data = 5 }, "data: a string" }, { { seq = "x" }, "seq: a whole number" },
+    { { ack = 1.5 }, "ack: a whole number" }, { { seq = 0 / 0 }, "seq: a whole number" },
+    { "P. 1:1000000001(1000000000)", "more than a datagram holds (65535), at character" },
+  } do
+    local text = select(2, pcall(conn.inject, conn, case[1]))
+    t.contains(text, case[2])
+    t.contains(text, "puppet.lua:") -- this file's line, not one of ours
+    t.equal(text:find("tcplua/", 1, true), nil)
+  end
   conn:close()
   t.contains(select(2, pcall(conn.inject, conn, {})), "closed")
 end)

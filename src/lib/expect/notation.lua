@@ -43,6 +43,8 @@ function Reader:number(what)
   return tonumber(word)
 end
 
+local LONGEST = 65535 -- bytes of a datagram
+
 --- Stands for any value, in the results.
 notation.any = setmetatable({}, { __tostring = function() return "*" end })
 
@@ -208,6 +210,9 @@ function notation.fields(text)
     certain(reader, value)
   end
   if fields.len and not fields.data then
+    if fields.len > LONGEST then
+      reader:fail(("%d bytes are more than a datagram holds (%d),"):format(fields.len, LONGEST))
+    end
     fields.data = ("\0"):rep(fields.len)
   elseif fields.len and fields.len ~= #fields.data then
     reader:fail(("%d bytes of data, and %d by the numbers,"):format(#fields.data, fields.len))

@@ -55,18 +55,27 @@ template.any = condition("any", function(value) return value ~= nil end)
 template.absent = condition("absent", function(value) return value == nil end)
 
 function template.range(low, high)
+  if type(low) ~= "number" or type(high) ~= "number" or low > high then
+    check.fail(("range: two numbers expected, the lower first, got %s and %s"):format(
+      core.escape(tostring(low)), core.escape(tostring(high))))
+  end
   return condition(("%s to %s"):format(low, high), function(value)
     return type(value) == "number" and value >= low and value <= high
   end)
 end
 
 function template.pattern(pattern)
+  local ok, err = pcall(string.find, "", pattern)
+  if not ok then check.fail("pattern: " .. core.escape(tostring(err))) end
   return condition(("text like %s"):format(template.show(pattern)), function(value)
     return type(value) == "string" and value:find(pattern) ~= nil
   end)
 end
 
 function template.sha256(hex)
+  if type(hex) ~= "string" or #hex ~= 64 or hex:find "%X" then
+    check.fail(("sha256: 64 hexadecimal digits expected, got %s"):format(template.show(hex)))
+  end
   return condition(("bytes with the SHA-256 %s"):format(hex), function(value)
     return type(value) == "string"
       and require "tcplua.hash".sha256(value):hex() == hex:lower()
@@ -132,6 +141,10 @@ local function sorted(flags)
 end
 
 local function flags(wanted)
+  local unknown = wanted:match "[^FSRP.UEWe]"
+  if unknown then
+    check.fail(("template: flags: '%s' is none of FSRP.UEWe"):format(core.escape(unknown)))
+  end
   local set = sorted(wanted)
   return condition(wanted == "" and "no flag" or wanted, function(value)
     return type(value) == "string" and sorted(value) == set

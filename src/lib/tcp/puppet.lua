@@ -227,6 +227,9 @@ function conn:segments()
 end
 
 local function flag_bits(text)
+  if type(text) ~= "string" then
+    check.fail("flags: a string such as \"P.\" expected, got " .. type(text))
+  end
   local bits = 0
   for letter in text:gmatch(".") do
     if not LETTERS[letter] then
@@ -247,6 +250,16 @@ end
 
 -- What stands on the connection for the fields that were left out.
 local function make(self, fields)
+  if fields.data ~= nil and type(fields.data) ~= "string" then
+    check.fail("data: a string expected, got " .. type(fields.data))
+  end
+  for _, name in ipairs { "seq", "ack" } do
+    local value = fields[name]
+    if value ~= nil and not (math.type(value) and math.tointeger(value)) then
+      check.fail(("%s: a whole number expected, got %s"):format(name,
+        core.escape(tostring(value))))
+    end
+  end
   local flags = fields.flags or usual_flags(self, fields.data)
   local packet = self:raw_draft(flag_bits(flags))
   local s = segment.new(puppet.of(self), packet, "out")
