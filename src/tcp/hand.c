@@ -8,6 +8,7 @@ static bool is_opening(const struct tcp *tcp)
 
 void hand_hold_back(struct tcp *tcp)
 {
+    tcp->hand_end = seq_max(tcp->hand_end, tcp->snd_nxt); /* never so old that it seems new */
     if (tcp->mode == TCP_AUTO || tcp->state == TCPS_CLOSED)
         return; /* the reset of a connection that is given up goes out in any mode */
     if (tcp->mode == TCP_ASSIST && is_opening(tcp))
@@ -123,12 +124,15 @@ static void offered(struct tcp *tcp, const struct segment *s)
     tcp->snd_nxt = tcp->iss + 1;
 }
 
-/* The bytes at SND.NXT are these now, though others may have waited to be sent there. */
+/* The bytes from SND.NXT on are these now, though others may have waited to be sent there; those
+ * before it stay what they were when they were sent first. */
 static bool kept(struct tcp *tcp, const struct segment *s)
 {
-    if (tcp->fin_queued || !sendbuf_put(&tcp->send, tcp->snd_nxt, s->payload, s->length))
+    size_t again = tcp->snd_nxt - s->seq;
+    if (tcp->fin_queued ||
+        !sendbuf_put(&tcp->send, tcp->snd_nxt, s->payload + again, s->length - again))
         return false;
-    tcp->snd_nxt += (uint32_t)s->length;
+    tcp->snd_nxt += (uint32_t)(s->length - again);
     return true;
 }
 
@@ -141,17 +145,46 @@ static void ended(struct tcp *tcp, int64_t now)
         tcp->snd_nxt++;
 }
 
+/* SND.NXT was `before`, and nothing was outstanding if `idle`. */
+static void advanced(struct tcp *tcp, uint32_t before, bool idle, int64_t now)
+{
+    tcp->cursor = tcp->snd_nxt;
+    tcp->last_sent = now;
+    if (idle)
+        tcp->waited = now;
+    rto_sent(&tcp->rto, tcp->snd_nxt, now);
+    if (tcb_is_open(tcp))
+        rack_sent(tcp, before, tcp->snd_nxt, now);
+    watch_opening(tcp, now);
+}
+
+void hand_believe(struct tcp *tcp, uint32_t ack, int64_t now)
+{
+    uint32_t before = tcp->snd_nxt;
+    bool idle = tcp->snd_una == before;
+    if (!seq_gt(ack, before) || seq_gt(ack, tcp->hand_end) || tcp->fin_queued ||
+        !sendbuf_pad(&tcp->send, ack))
+        return;
+    tcp->snd_nxt = ack;
+    advanced(tcp, before, idle, now);
+}
+
 void tcp_sent(struct tcp *tcp, const struct segment *s, int64_t now)
 {
     bool first = s->flags & TCP_SYN, idle = tcp->snd_una == tcp->snd_nxt;
-    uint32_t before = tcp->snd_nxt;
+    uint32_t before = tcp->snd_nxt, end = s->seq + (uint32_t)s->length;
     tcp->dirty = tcp->by_hand = true;
     tcp->segs_out++;
     tcp->id = s->id;
     if (s->flags & TCP_ACK)
         acknowledged(tcp, s);
-    if (tcp->state == TCPS_CLOSED || tcp->state == TCPS_TIME_WAIT || s->seq != tcp->snd_nxt ||
+    if (tcp->state == TCPS_CLOSED || tcp->state == TCPS_TIME_WAIT ||
         first != (tcp->snd_nxt == tcp->iss))
+        return;
+    if (s->length && !first && seq_beyond(end, before) <= tcp->send.limit)
+        tcp->hand_end = seq_max(tcp->hand_end, end);
+    bool longer = s->length && seq_lt(s->seq, tcp->snd_nxt) && seq_gt(end, tcp->snd_nxt);
+    if (s->seq != tcp->snd_nxt && (!longer || s->flags & TCP_RST))
         return;
     if (s->flags & TCP_RST) {
         tcb_fail(tcp, TCP_ABORTED, now);
@@ -163,12 +196,5 @@ void tcp_sent(struct tcp *tcp, const struct segment *s, int64_t now)
         ended(tcp, now);
     if (tcp->snd_nxt == before)
         return;
-    tcp->cursor = tcp->snd_nxt;
-    tcp->last_sent = now;
-    if (idle)
-        tcp->waited = now;
-    rto_sent(&tcp->rto, tcp->snd_nxt, now);
-    if (tcb_is_open(tcp))
-        rack_sent(tcp, before, tcp->snd_nxt, now);
-    watch_opening(tcp, now);
+    advanced(tcp, before, idle, now);
 }

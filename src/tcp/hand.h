@@ -16,4 +16,9 @@
  * the timers that would make us send it. */
 void hand_hold_back(struct tcp *tcp);
 
+/* Before the acknowledgment number `ack` is judged: a peer that has filled the hole before data
+ * that a script sent ahead of SND.NXT acknowledges all of it, and SND.NXT follows. Which bytes
+ * those were does not matter any more. */
+void hand_believe(struct tcp *tcp, uint32_t ack, int64_t now);
+
 #endif

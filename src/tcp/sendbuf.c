@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcp/seq.h"
+
 #define SENDBUF_FIRST 1024 /* memory taken for the first byte */
 #define SENDBUF_SMALL 4096 /* as much as this is given back when the last byte goes */
 
@@ -67,6 +69,17 @@ bool sendbuf_put(struct sendbuf *b, uint32_t seq, const void *bytes, size_t leng
         return false;
     if (length)
         memcpy(b->bytes + b->head + at, bytes, length);
+    b->length += more;
+    return true;
+}
+
+bool sendbuf_pad(struct sendbuf *b, uint32_t end)
+{
+    uint32_t more = seq_beyond(end, sendbuf_end(b));
+    if (more > b->limit - b->length || (more && !sendbuf_reserve(b, more)))
+        return false;
+    if (more)
+        memset(b->bytes + b->head + b->length, 0, more);
     b->length += more;
     return true;
 }

@@ -31,6 +31,10 @@ size_t sendbuf_append(struct sendbuf *b, const void *bytes, size_t length);
  * held already, and behind them. False, with nothing changed, if they do not fit. */
 bool sendbuf_put(struct sendbuf *b, uint32_t seq, const void *bytes, size_t length);
 
+/* Adds zeros until the end is at `end`, if it was before it. False, with nothing changed, if they
+ * do not fit. */
+bool sendbuf_pad(struct sendbuf *b, uint32_t end);
+
 /* Drops `length` bytes in front, which must be there. */
 void sendbuf_drop(struct sendbuf *b, size_t length);
 

@@ -56,7 +56,8 @@ struct tcp {
     enum tcp_state state;
     enum tcp_reason reason;
     enum tcp_mode mode;
-    bool by_hand; /* a script has sent segments, which keep to no window */
+    bool by_hand;      /* a script has sent segments, which keep to no window */
+    uint32_t hand_end; /* the end of all data that it has sent, or SND.NXT */
     unsigned events;
     bool dirty;                    /* tcp_output() may have something */
     bool softly;                   /* an ICMP error came that was not fatal by itself */

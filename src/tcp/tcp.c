@@ -77,7 +77,7 @@ struct tcp *tcp_new(const struct tcp_config *config)
     tcp->config = *config;
     config_complete(&tcp->config);
     const struct tcp_config *c = &tcp->config;
-    tcp->iss = tcp->snd_una = tcp->snd_nxt = tcp->cursor = tcp->limited = c->iss;
+    tcp->iss = tcp->snd_una = tcp->snd_nxt = tcp->cursor = tcp->limited = tcp->hand_end = c->iss;
     tcp->id = (uint16_t)(c->iss ^ c->iss >> 16);
     for (int i = 0; i < TIMERS; i++)
         tcb_disarm(tcp, (enum timer)i);

@@ -207,9 +207,10 @@ enum tcp_mode tcp_mode(const struct tcp *tcp);
 /* The segment with these flags that would fit the connection now: numbers, window, options. */
 void tcp_draft(const struct tcp *tcp, uint16_t flags, struct segment *segment, int64_t now);
 
-/* A script has sent `segment`. If it begins at SND.NXT, SND.NXT advances by it and its data is
- * kept, to be sent again in TCP_AUTO; a RST there ends the connection. Any other is as if it was
- * never sent, but for what it acknowledges. */
+/* A script has sent `segment`. If it begins at SND.NXT, or before it and ends behind, SND.NXT
+ * advances to its end and the new data is kept, to be sent again in TCP_AUTO; a RST at SND.NXT ends
+ * the connection. Data further ahead counts once the peer acknowledges it, so the hole before it
+ * may be filled in any way. Any other is as if it was never sent, but for what it acknowledges. */
 void tcp_sent(struct tcp *tcp, const struct segment *segment, int64_t now);
 
 /* The events since the last call; clears them. */

@@ -2,6 +2,7 @@
  *
  * The order is the RFC's: sequence number, RST, SYN, ACK, text, FIN. Nothing is sent from here;
  * what is owed is marked and tcp_output() sends it. */
+#include "tcp/hand.h"
 #include "tcp/tcb.h"
 
 #define HALF_OPEN_DELAY                                                                            \
@@ -460,6 +461,7 @@ static bool input_ack(struct tcp *tcp, const struct segment *s, int64_t now)
         if (!tcp->early || s->ack == tcp->snd_una)
             return true;
     }
+    hand_believe(tcp, s->ack, now);
     /* RFC 5961 5: neither of what was never sent nor older than any window ever was. */
     if (seq_gt(s->ack, tcp->snd_nxt) || seq_lt(s->ack, tcp->snd_una - tcp->max_snd_wnd)) {
         owe_challenge(tcp, now);

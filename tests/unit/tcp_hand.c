@@ -85,6 +85,42 @@ static void what_is_out_of_place_changes_nothing(void **state)
     talk_free(t);
 }
 
+/* The first half again, perhaps with other bytes, and the second: the peer has all of it. */
+static void what_overlaps_counts_as_far_as_it_is_new(void **state)
+{
+    (void)state;
+    struct talk *t = talk_open();
+    tcp_set_mode(t->tcp, TCP_ASSIST, t->now);
+    expect(t, ". 1 ack 1");
+    sent(t, TCP_ACK | TCP_PSH, 1, 1, 50);
+    sent(t, TCP_ACK | TCP_PSH, 21, 1, 80);
+    assert_int_equal(talk_info(t).snd_nxt, t->config.iss + 101);
+    give(t, "P. 1:66 ack 101");
+    expect(t, ". 101 ack 66");
+    assert_int_equal(talk_info(t).snd_una, t->config.iss + 101);
+    talk_free(t);
+}
+
+/* Out of order: what lies ahead is outstanding only when the peer says that it has it. */
+static void what_was_sent_ahead_counts_when_it_is_acknowledged(void **state)
+{
+    (void)state;
+    struct talk *t = talk_open();
+    tcp_set_mode(t->tcp, TCP_ASSIST, t->now);
+    expect(t, ". 1 ack 1");
+    sent(t, TCP_ACK | TCP_PSH, 51, 1, 50);
+    assert_int_equal(talk_info(t).snd_nxt, t->config.iss + 1);
+    sent(t, TCP_ACK | TCP_PSH, 1, 1, 50);
+    assert_int_equal(talk_info(t).snd_nxt, t->config.iss + 51);
+    give(t, ". 1 ack 102"); /* more than all of it */
+    assert_int_equal(talk_info(t).snd_una, t->config.iss + 1);
+    give(t, "P. 1:66 ack 101");
+    assert_int_equal(talk_info(t).snd_una, t->config.iss + 101);
+    assert_int_equal(talk_info(t).snd_nxt, t->config.iss + 101);
+    assert_int_equal(tcp_readable(t->tcp), 65);
+    talk_free(t);
+}
+
 static void a_fin_by_hand_closes(void **state)
 {
     (void)state;
@@ -188,6 +224,8 @@ int main(void)
         cmocka_unit_test(assist_acknowledges_and_no_more),
         cmocka_unit_test(what_was_sent_by_hand_is_looked_after_in_auto),
         cmocka_unit_test(what_is_out_of_place_changes_nothing),
+        cmocka_unit_test(what_overlaps_counts_as_far_as_it_is_new),
+        cmocka_unit_test(what_was_sent_ahead_counts_when_it_is_acknowledged),
         cmocka_unit_test(a_fin_by_hand_closes),
         cmocka_unit_test(a_handshake_by_hand),
         cmocka_unit_test(a_syn_by_hand_is_sent_again_in_auto),
