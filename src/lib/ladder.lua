@@ -32,8 +32,11 @@ local function flow_of(frames)
 end
 
 -- Timestamps are in every segment and their values fill a line: it is enough to see them offered.
-local function options_text(tcp)
-  local line = tostring(tcp.options or "")
+-- SACK blocks count from `base`, the first number of the side that they speak of.
+local function options_text(tcp, base)
+  local line = tostring(tcp.options or ""):gsub("{(%d+):(%d+)}", function(left, right)
+    return ("{%d:%d}"):format((left - base) & 0xffffffff, (right - base) & 0xffffffff)
+  end)
   if tcp.flags:find "S" then
     line = line:gsub("TS val %d+ ecr %d+", "TS")
   else
@@ -53,7 +56,7 @@ local function segment_text(segment, base)
   if tcp.flags:find("%.") and base[theirs] then
     text = text .. " ack " .. ((tcp.ack - base[theirs]) & 0xffffffff)
   end
-  return text .. options_text(tcp) .. (length > 0 and " (" .. length .. ")" or "")
+  return text .. options_text(tcp, base[theirs] or 0) .. (length > 0 and " (" .. length .. ")" or "")
 end
 
 --- The ladder of the first connection in `frames` (of core.frames) as a string.

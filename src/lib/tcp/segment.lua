@@ -122,7 +122,10 @@ function segment.__tostring(self, shorten)
   if ack then text[#text + 1] = "ack " .. ack end
   text[#text + 1] = "win " .. tcp.win
   if self.urg then text[#text + 1] = "urg " .. self.urg end
-  local options = tostring(tcp.options or "")
+  local _, other = bases(self)
+  local options = tostring(tcp.options or ""):gsub("{(%d+):(%d+)}", function(left, right)
+    return ("{%d:%d}"):format(relative(left, other), relative(right, other))
+  end)
   if shorten then options = shorten(options, tcp.flags) end
   if options ~= "" then text[#text + 1] = "<" .. options .. ">" end
   return table.concat(text, " ")
