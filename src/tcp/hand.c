@@ -128,7 +128,7 @@ static void offered(struct tcp *tcp, const struct segment *s)
  * before it stay what they were when they were sent first. */
 static bool kept(struct tcp *tcp, const struct segment *s)
 {
-    size_t again = tcp->snd_nxt - s->seq;
+    size_t again = tcp->snd_nxt - s->seq - (s->flags & TCP_SYN ? 1 : 0);
     if (tcp->fin_queued ||
         !sendbuf_put(&tcp->send, tcp->snd_nxt, s->payload + again, s->length - again))
         return false;
@@ -192,7 +192,10 @@ void tcp_sent(struct tcp *tcp, const struct segment *s, int64_t now)
     }
     if (first)
         offered(tcp, s);
-    if ((s->length == 0 || kept(tcp, s)) && s->flags & TCP_FIN)
+    bool whole = s->length == 0 || kept(tcp, s);
+    if (first && whole)
+        tcp->syn_text = (uint32_t)s->length;
+    if (whole && s->flags & TCP_FIN)
         ended(tcp, now);
     if (tcp->snd_nxt == before)
         return;

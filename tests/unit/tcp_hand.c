@@ -166,6 +166,24 @@ static void a_handshake_by_hand(void **state)
     talk_free(t);
 }
 
+static void a_syn_with_data_by_hand(void **state)
+{
+    (void)state;
+    struct talk *t = talk_new();
+    struct segment syn;
+    t->tcp = tcp_new(&t->config);
+    tcp_connect(t->tcp, t->now);
+    tcp_set_mode(t->tcp, TCP_MANUAL, t->now);
+    tcp_draft(t->tcp, TCP_SYN, &syn, t->now);
+    syn.payload = (const uint8_t *)"hello";
+    syn.length = 5;
+    tcp_sent(t->tcp, &syn, t->now);
+    assert_int_equal(talk_info(t).snd_nxt, t->config.iss + 6);
+    give(t, "S. 0 ack 6 mss 1000");
+    assert_int_equal(talk_info(t).snd_una, t->config.iss + 6);
+    talk_free(t);
+}
+
 static void a_syn_by_hand_is_sent_again_in_auto(void **state)
 {
     (void)state;
@@ -228,6 +246,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_ahead_counts_when_it_is_acknowledged),
         cmocka_unit_test(a_fin_by_hand_closes),
         cmocka_unit_test(a_handshake_by_hand),
+        cmocka_unit_test(a_syn_with_data_by_hand),
         cmocka_unit_test(a_syn_by_hand_is_sent_again_in_auto),
         cmocka_unit_test(the_script_s_bytes_replace_those_that_wait),
         cmocka_unit_test(an_abort_resets_in_every_mode),
