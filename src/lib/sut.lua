@@ -41,6 +41,7 @@ local THEIRS <const>, THEIRS6 <const> = "192.0.2.2", "2001:db8::2"
 local PATIENCE <const> = 10     -- seconds until a client has connected,
 local END_TIME <const> = 1      -- and that a server which does not listen any more takes to end
 local LOOK_EVERY <const> = 0.005
+local OTHER_FAMILY <const> = 0.1 -- that it may take to listen in its second family
 local ACCEPT_STEP <const> = 0.1
 local KEPT_MAX <const> = 65536  -- bytes of what a program has printed during a test
 local SHELL <const> = "exec 2>&1; "
@@ -160,9 +161,12 @@ local function start_server()
   server.kept:follow()
   sut.process = child
   local deadline = core.now() + settings.timeout
+  local one_since
   while true do
     local set, others = families(child, sut.port)
-    if next(set) then
+    local now = core.now()
+    one_since = one_since or next(set) and now
+    if set.ip and set.ip6 or one_since and now - one_since >= OTHER_FAMILY then
       sut.addr, sut.addr6 = set.ip and THEIRS, set.ip6 and THEIRS6
       return
     end
