@@ -221,8 +221,8 @@ end
 
 -- What a template may say besides what the segment is like.
 local TIMES = {
-  within = true, after = true, at = true, tolerance = true, timeout = true, soft = true,
-  absolute = true,
+  within = true, after = true, at = true, tolerance = true, timeout = true, since = true,
+  soft = true, absolute = true,
 }
 
 -- Conditions are looked at, and printed, in this order; then come the others by name.
