@@ -1,0 +1,139 @@
+--- peer: the system under test on our own engine, and how a scenario begins with any.
+--
+--     local peer = require "peer"
+--     sut.model(peer.obey)                                -- in simulations
+--
+--     it("...", peer.both, function(row)                  -- IPv4 and IPv6
+--       local conn <close>, at = peer.talk(row, "drain")
+--       conn:inject { seq = at, data = "abc" }
+--       conn:expect { flags = ".", ack = at + 3 }
+--     end)
+--
+--     it("...", peer.both, function(row)                  -- the client role
+--       local client = sut.client(nil, { family = row.family, model = peer.call })
+--       local conn <close> = assert(client:accept())
+--       conn:send "say 9\n"
+--
+-- The peer obeys: the first line that it reads is its commands, "read 5; say 9; echo". They are
+-- carried out in turn, and then it closes. The same on kernel sockets, which is what is tested, is
+-- kernel_peer.c.
+local task = require "tcplua.task"
+local tcp = require "tcplua.tcp"
+
+local peer = {}
+
+local LOOK_EVERY <const> = 0.01
+local ALPHABET <const> = "abcdefghijklmnopqrstuvwxyz"
+
+--- The options of a test that runs in both families.
+peer.both = { matrix = { family = { "ip", "ip6" } } }
+
+--- The first `count` bytes that `say` sends, or those from `first` on (1).
+function peer.said(count, first)
+  local skip = ((first or 1) - 1) % #ALPHABET
+  return ALPHABET:rep((skip + count) // #ALPHABET + 1):sub(skip + 1, skip + count)
+end
+
+-- --- obeying -------------------------------------------------------------------------------------
+
+-- Each is called with the connection, its words, and how much was said before; returns nil when the
+-- connection is of no use any more, and how much was said since. What they do stands at the end of
+-- kernel_peer.c.
+local commands = {
+  abort = function(conn)
+    conn:abort()
+  end,
+
+  drain = function(conn)
+    while conn:read() do end
+    return not conn:raw_error()
+  end,
+
+  echo = function(conn)
+    while true do
+      local data = conn:read()
+      if not data then return not conn:raw_error() end
+      if not conn:send(data) then return nil end
+    end
+  end,
+
+  idle = function(conn)
+    while conn:state() == "ESTABLISHED" do task.sleep(LOOK_EVERY) end
+  end,
+
+  read = function(conn, count)
+    local left = tonumber(count)
+    while left > 0 do
+      local data, err = conn:read(left)
+      if not data then return err.code == "EOF" end
+      left = left - #data
+    end
+    return true
+  end,
+
+  say = function(conn, count, _, before)
+    return conn:send(peer.said(tonumber(count), before + 1)), tonumber(count)
+  end,
+
+  -- A connection of ours is what its options said when it was opened: those of the fault.
+  set = function()
+    return true
+  end,
+
+  shutdown = function(conn)
+    return conn:shutdown()
+  end,
+
+  urgent = function(conn, count, _, before)
+    return conn:send_urgent(peer.said(tonumber(count), before + 1)), tonumber(count)
+  end,
+
+  wait = function(_, ms)
+    task.sleep(tonumber(ms) / 1000)
+    return true
+  end,
+}
+
+--- Reads the commands from a connection and carries them out. Who called it closes.
+function peer.obey(conn)
+  local line = conn:read_line()
+  local said = 0
+  for one in (line or ""):gmatch "[^;\n]+" do
+    local name, word, value = one:match "^%s*(%S+)%s*(%S*)%s*(%S*)"
+    local goes_on, more = commands[name](conn, word, value, said)
+    if not goes_on then return end
+    said = said + (more or 0)
+  end
+end
+
+--- The client under test in simulations: connects and obeys.
+function peer.call(src, dst, port)
+  local conn <close> = assert(tcp.connect { src = src, dst = dst, port = port })
+  peer.obey(conn)
+end
+
+-- --- what the scenarios use ----------------------------------------------------------------------
+
+--- Connects to the peer, in assist unless the options say otherwise, and sends it its commands.
+-- Returns the connection and the relative number of the next byte to send.
+function peer.talk(row, command, options)
+  local all = { family = row.family, mode = "assist" }
+  for name, value in pairs(options or {}) do all[name] = value end
+  local conn = assert(sut.connect(all))
+  assert(conn:send(command .. "\n"))
+  return conn, #command + 2
+end
+
+--- Connects with a SYN made by hand (fields for inject: options, data, ...), in manual. Returns the
+-- connection and the SYN-ACK.
+function peer.open(row, syn, options)
+  local all = { family = row.family, mode = "manual" }
+  for name, value in pairs(options or {}) do all[name] = value end
+  local conn = assert(sut.connect(all))
+  assert(conn:inject(syn or { flags = "S" }))
+  local answer = conn:expect { flags = "S." }
+  assert(conn:inject { flags = "." })
+  return conn, answer
+end
+
+return peer
