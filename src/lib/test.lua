@@ -93,16 +93,12 @@ end
 
 -- --- checks --------------------------------------------------------------------------------------
 
-local SHOWN <const> = 2000 -- bytes of a value, and
-local DEPTH <const> = 4    -- tables in tables
+local SHOWN <const> = 2000 -- bytes of a value,
+local DEPTH <const> = 4    -- and tables in tables, that are printed
 
 local function show(value, depth)
   depth = depth or DEPTH
-  if type(value) == "string" then
-    local text = core.escape(value):gsub('"', '\\"')
-    if #text > SHOWN then text = text:sub(1, SHOWN) .. "…" end
-    return '"' .. text .. '"'
-  end
+  if type(value) == "string" then return verdict.quote(value, SHOWN) end
   local meta = getmetatable(value)
   if type(value) ~= "table" or type(meta) == "table" and meta.__tostring then
     return core.escape(tostring(value))
@@ -134,9 +130,24 @@ local function unmet(what, wanted, got, wish)
   error(verdict.failure { message = message, text = text, wanted = wanted, got = got }, 0)
 end
 
+-- The texts behind what they have in common, once that is too long to be looked through.
+local function unmet_text(what, wanted, got)
+  local at = 1
+  while wanted:byte(at) == got:byte(at) do at = at + 1 end
+  local function rest(text)
+    return at > #text and "the end" or verdict.quote(text:sub(at), LINE)
+  end
+  unmet(("%s, after %d bytes that are as wanted"):format(what, at - 1), rest(wanted), rest(got))
+end
+
 --- Fails unless `got == wanted`; `what` names the thing.
 function test.equal(got, wanted, what)
-  if got ~= wanted then unmet(what or "value", show(wanted), show(got)) end
+  if got == wanted then return end
+  what = what or "value"
+  if type(got) == "string" and type(wanted) == "string" and #got + #wanted > 4 * LINE then
+    unmet_text(what, wanted, got)
+  end
+  unmet(what, show(wanted), show(got))
 end
 
 local function step(key)

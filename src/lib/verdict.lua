@@ -13,8 +13,19 @@
 --
 -- `tcplua test` takes what was recorded after each test; in a plain script it is printed on stderr.
 local check = require "tcplua.check"
+local core = require "tcplua.core"
 
 local verdict = {}
+
+local ESCAPES <const> = { ["\\x0a"] = "\\n", ["\\x0d"] = "\\r", ["\\x09"] = "\\t" }
+
+--- A text in quotes, as a person reads it; of one that is longer than `most` bytes the beginning,
+-- and its length.
+function verdict.quote(text, most)
+  local part = core.escape(text:sub(1, most)):gsub("\\x0[ad9]", ESCAPES):gsub('"', '\\"')
+  return #text <= (most or #text) and '"' .. part .. '"'
+    or ('"%s"... (%d bytes)'):format(part, #text)
+end
 
 local Failure = { __name = "tcplua.failure" }
 

@@ -18,6 +18,7 @@ local check = require "tcplua.check"
 local core = require "tcplua.core"
 local notation = require "tcplua.expect.notation"
 local segment = require "tcplua.tcp.segment"
+local verdict = require "tcplua.verdict"
 
 local template = {}
 template.__index = template
@@ -34,15 +35,10 @@ local function condition(text, test)
   return setmetatable({ text = text, test = test }, Condition)
 end
 
-local ESCAPES = { ["\\x0a"] = "\\n", ["\\x0d"] = "\\r", ["\\x09"] = "\\t" }
-
 --- A value as a person reads it.
 function template.show(value)
   if value == nil then return "none" end
-  if type(value) == "string" then
-    local part = '"' .. core.escape(value:sub(1, SHOWN)):gsub("\\x0[ad9]", ESCAPES) .. '"'
-    return #value <= SHOWN and part or ("%s... (%d bytes)"):format(part, #value)
-  end
+  if type(value) == "string" then return verdict.quote(value, SHOWN) end
   if type(value) == "table" and not getmetatable(value) then
     local parts = {}
     for i, one in ipairs(value) do parts[i] = template.show(one) end
@@ -263,10 +259,11 @@ local function from_notation(text)
   return fields
 end
 
-local function describe(self)
+-- In words: flags that are spelled out need no name.
+local function describe(self, what)
   local parts = {}
   for _, one in ipairs(self) do
-    parts[#parts + 1] = one.name == "flags" and tostring(one.wanted)
+    parts[#parts + 1] = one.name == "flags" and type(what.flags) == "string" and tostring(one.wanted)
       or one.name .. " " .. tostring(one.wanted)
   end
   local text = #parts > 0 and table.concat(parts, ", ") or "any segment"
@@ -295,7 +292,7 @@ function template.of(what)
     end
   end
   if what.options ~= nil then add_options(self, what.options) end
-  self.text = text or describe(self)
+  self.text = text or describe(self, what)
   return self
 end
 
