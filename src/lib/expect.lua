@@ -40,6 +40,7 @@ require "tcplua.tcp" -- whose stand-ins are replaced here
 local conn = core.conn_class.__index
 
 local TIMEOUT = 2 -- seconds
+local LEFTOVERS = 3 -- segments that are named
 local LATE = 1    -- seconds that are waited behind the last moment, to see what comes too late
 
 -- The values of templates, of whose module the manual says what they mean.
@@ -101,6 +102,14 @@ local function waiting(strings)
   return found
 end
 
+-- All leftovers in one line; the first of them, if there are many.
+local function not_expected(lines)
+  if #lines == 0 then return nil end
+  local more = #lines - LEFTOVERS
+  return { ("not expected: %s%s"):format(table.concat(lines, "; ", 1, math.min(#lines, LEFTOVERS)),
+    more > 0 and ("; and %d more"):format(more) or "") }
+end
+
 -- What came before the first expectation, and that the engine has answered: the handshake it made.
 local function begin(self)
   local strings = puppet.of(self)
@@ -108,15 +117,26 @@ local function begin(self)
   if self:closed() then self:mode() end -- raises: nothing was kept of it
   local watched = #(self:segments()) > 0
   strings.expecting = true
-  verdict.at_end(function() return expect.leftovers(self) end)
-  verdict.at_failure(function(prefix) return expect.save(self, prefix) end)
+  verdict.at_end(function() return not_expected(expect.leftovers(self)) end)
+  expect.attend(self)
   core.lateness(true)
+  strings.asked = self:mode() == "auto" and #strings.list or 0 -- the engine's until then
   if watched and self:mode() ~= "manual" then
     for _, s in ipairs(waiting(strings)) do
       if s.flags and s.flags:find "S" then rawset(s, "consumed", "the handshake") end
     end
   end
   return strings
+end
+
+--- Has a test that fails tell of this connection, though nothing is expected of it.
+function expect.attend(self)
+  local strings = puppet.of(self)
+  if strings.attended then return end
+  strings.attended = true
+  verdict.at_failure(function(prefix) return expect.save(self, prefix) end, function()
+    return explain.exchange(self, (self:segments()))
+  end)
 end
 
 -- The last event, from which times are measured; before there is one, the last segment.
@@ -147,7 +167,7 @@ local function failure(strings, o, what)
   local made = verdict.failure {
     verdict = (dropped > 0 or what.late) and "inconclusive" or "fail",
     message = what.message, file = file, line = line, lateness = lateness,
-    wanted = what.wanted and what.wanted.text,
+    wanted = what.wanted and what.wanted.text, drawn = true,
     text = explain.text {
       conn = strings.conn, list = list, place = at, message = what.message, wanted = what.wanted,
       candidates = what.candidates, notes = notes, focus = what.focus,
@@ -383,7 +403,8 @@ function conn:ignore(...)
   end
 end
 
---- What has come on a connection and was neither expected nor ignored: a list of lines.
+--- What has come on a connection and was neither expected nor ignored: a list of lines. In auto,
+-- what came before the first expectation is the engine's.
 function expect.leftovers(self)
   local strings = puppet.of(self)
   local lines = {}
@@ -391,8 +412,9 @@ function expect.leftovers(self)
   local list = strings.list
   local start = list[1] and list[1].time or 0
   for _, s in ipairs(waiting(strings)) do
-    lines[#lines + 1] = ("not expected: #%d, %.3f s, %s"):format(s.index, s.time - start,
-      segment.brief(s))
+    if s.index > strings.asked then
+      lines[#lines + 1] = ("#%d, %.3f s, %s"):format(s.index, s.time - start, segment.brief(s))
+    end
   end
   return lines
 end

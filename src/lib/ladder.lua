@@ -56,7 +56,8 @@ local function segment_text(segment, base)
   if tcp.flags:find("%.") and base[theirs] then
     text = text .. " ack " .. ((tcp.ack - base[theirs]) & 0xffffffff)
   end
-  return text .. options_text(tcp, base[theirs] or 0) .. (length > 0 and " (" .. length .. ")" or "")
+  text = text .. options_text(tcp, base[theirs] or 0)
+  return length > 0 and ("%s (%d)"):format(text, length) or text
 end
 
 --- The ladder of the first connection in `frames` (of core.frames) as a string.

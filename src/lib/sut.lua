@@ -27,6 +27,7 @@
 -- A client under test is started by sut.client.
 local check = require "tcplua.check"
 local core = require "tcplua.core"
+local expect = require "tcplua.expect"
 local process = require "tcplua.process"
 local sim = require "tcplua.sim"
 local task = require "tcplua.task"
@@ -251,8 +252,15 @@ local function addresses(family)
     or nil, six and "IPv6" or "IPv4"
 end
 
+-- A test that fails shows what was on the wire, if that is kept.
+local function attended(watched, conn, err)
+  if conn and watched then expect.attend(conn) end
+  return conn, err
+end
+
 --- Connects to the server, with the options of tcp.connect besides `family`: "ip" (the default
--- where the server has it) or "ip6". As tcp.connect it returns the connection, or nil and an error.
+-- where the server has it) or "ip6"; `watched` is true by default. As tcp.connect it returns the
+-- connection, or nil and an error.
 -- The test is skipped if there is no server, or none in that family.
 function sut.connect(options)
   local all = {}
@@ -265,7 +273,8 @@ function sut.connect(options)
   if not dst then test.skip("the server under test has no " .. family) end
   all.family = nil
   all.src, all.dst, all.port = all.src or src, all.dst or dst, all.port or sut.port
-  return tcp.connect(all)
+  if all.watched == nil then all.watched = true end
+  return attended(all.watched, tcp.connect(all))
 end
 
 --- What the server has printed since the test began; 64 KiB of it at most, the last. Empty where we
@@ -287,7 +296,9 @@ function Client:accept(timeout)
     local gone = self.process and not self.process:running()
     local left = math.max(deadline - core.now(), 0)
     local conn, err = self.listener:accept(math.min(left, gone and END_TIME or ACCEPT_STEP))
-    if conn or err.code ~= "ETIMEDOUT" or left <= ACCEPT_STEP then return conn, err end
+    if conn or err.code ~= "ETIMEDOUT" or left <= ACCEPT_STEP then
+      return attended(self.watched, conn, err)
+    end
     if gone then
       return nil, core.error { kind = "protocol", code = "ECHILD", message =
         ("the client under test %s and has not connected"):format(
@@ -347,12 +358,12 @@ function sut.client(command, options)
   end
   local six = options.family == "ip6"
   local src, dst = six and THEIRS6 or THEIRS, six and OURS6 or OURS
-  local listen = { addr = dst, port = options.port or sut.port }
+  local listen = { addr = dst, port = options.port or sut.port, watched = true }
   for name, value in pairs(options.listen or {}) do listen[name] = value end
   if settings.network == "sim" then simulate(1) end
   local listener, err = tcp.listen(listen)
   if not listener then error(err, 0) end
-  local self = setmetatable({ listener = listener }, Client)
+  local self = setmetatable({ listener = listener, watched = listen.watched }, Client)
   if settings.network == "sim" then
     self.task = task.spawn(options.model, src, dst, listen.port)
   else

@@ -7,7 +7,8 @@
 --       end)
 --     end)
 --
--- `tcplua test FILE` runs it. These words are globals in a test file, and fields here:
+-- `tcplua test FILE` runs it. In a test file `sut` (tcplua.sut) and `expect` (tcplua.expect) are
+-- globals, and so are these words, which are fields here:
 --
 --     describe(name, [options,] f)       a group; it("name", …) inside; groups nest
 --     it(name, [options,] f)             a test: it passes when f returns

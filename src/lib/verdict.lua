@@ -10,6 +10,7 @@
 --     file, line             where the script asked
 --     wanted, got            both sides, where there are two
 --     lateness, capture      seconds that the tester was late; a file with the packets
+--     drawn                  the text shows the exchange, which is otherwise added to it
 --
 -- `tcplua test` takes what was recorded after each test; in a plain script it is printed on stderr.
 local check = require "tcplua.check"
@@ -101,10 +102,17 @@ function verdict.leftovers()
   return lines
 end
 
---- Registers `f` to be asked, when the running test has failed, to put what it knows into files:
--- it is given what their names begin with, and returns a list of paths.
-function verdict.at_failure(f)
-  witnesses[#witnesses + 1] = f
+--- Registers a witness of the running test, to be asked when it has failed: save(prefix) puts what
+-- it knows into files whose names begin so, and returns a list of paths; draw() tells it in a text.
+function verdict.at_failure(save, draw)
+  witnesses[#witnesses + 1] = { save = save, draw = draw }
+end
+
+--- What the last of those that can draw has to tell; nil if there is none.
+function verdict.drawing()
+  for i = #witnesses, 1, -1 do
+    if witnesses[i].draw then return witnesses[i].draw() end
+  end
 end
 
 --- Has all that was registered write files, whose names begin with `prefix`: a list of paths. With
@@ -112,8 +120,8 @@ end
 function verdict.evidence(prefix)
   local list, paths = witnesses, {}
   witnesses = {}
-  for i, f in ipairs(prefix and list or {}) do
-    local written = f(prefix .. (i > 1 and "-" .. i or ""))
+  for i, witness in ipairs(prefix and list or {}) do
+    local written = witness.save(prefix .. (i > 1 and "-" .. i or ""))
     table.move(written, 1, #written, #paths + 1, paths)
   end
   return paths

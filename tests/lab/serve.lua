@@ -85,6 +85,20 @@ for _, word in ipairs { "before", "exit", "much", "crash", "after" } do
 end
 ]])
 
+write("wrong.lua", TALK .. [[
+it("is told what was on the wire", function()
+  local conn <close> = assert(sut.connect())
+  test.equal(talk(conn, ("x"):rep(200) .. "\n"), "you said " .. ("x"):rep(199) .. "\n")
+end)
+it("is told what was left over", function()
+  local conn <close> = assert(sut.connect())
+  test.equal(conn:read_line(), "hello\n")
+  conn:ignore "icmp" -- begins to expect
+  conn:send "one\n"
+  conn:expect { data = expect.pattern "^you said" }
+end)
+]])
+
 write("client.lua", [[
 local test = require "tcplua.test"
 it("shouts", function()
@@ -122,6 +136,16 @@ t.test("a server is started, waited for, and reached by both families", function
   run("--port 80 " .. SERVE:format "" .. "talk.lua", 0, "2 passed")
   run("-v " .. SERVE:format "" .. "talk.lua", 0, "server: the server is ready", "server: heard one")
 end)
+
+t.test("a failure of any kind shows the exchange, and what is left over is said in one line",
+  function()
+    for _, what in ipairs { SERVE:format "", "--network sim " } do
+      local out = run(what .. "--seed 1 wrong.lua", 1, "1 passed, 1 failed",
+        'after 208 bytes that are as wanted: wanted "\\n", got "x\\n"\n',
+        "#1     0.000  >  S seq 0 ", "connection ").out
+      t.contains(out:match "[^\n]*not expected:[^\n]*", "left over: not expected: #")
+    end
+  end)
 
 t.test("a family that the server has not is skipped", function()
   run(SERVE:format " ip" .. "talk.lua", 0, "1 passed, 1 skipped",

@@ -95,6 +95,23 @@ local function flow_line(conn)
   return ("  %s.%d > %s.%d, times from the first segment:"):format(i.src, i.sport, i.dst, i.dport)
 end
 
+local function add_exchange(lines, conn, list, focus)
+  if #list == 0 then
+    lines[#lines + 1] = "  no segment of this connection was seen"
+  else
+    lines[#lines + 1] = flow_line(conn)
+    add_ladder(lines, list, list[1].time, focus, LADDER)
+  end
+  lines[#lines + 1] = state_line(conn)
+end
+
+--- What was on the wire lately, and the connection's state.
+function explain.exchange(conn, list)
+  local lines = {}
+  add_exchange(lines, conn, list)
+  return table.concat(lines, "\n")
+end
+
 --- The whole text. Fields: conn, list (all segments), place ("file:line"), message, wanted (a
 -- template), candidates (segments), notes (further lines), focus (an index to show), capture.
 function explain.text(o)
@@ -102,13 +119,7 @@ function explain.text(o)
   local start = o.list[1] and o.list[1].time or 0
   if o.wanted and o.candidates then add_candidates(lines, o.wanted, o.candidates, start) end
   for _, note in ipairs(o.notes or {}) do lines[#lines + 1] = "  " .. note end
-  if #o.list == 0 then
-    lines[#lines + 1] = "  no segment of this connection was seen"
-  else
-    lines[#lines + 1] = flow_line(o.conn)
-    add_ladder(lines, o.list, start, o.focus, LADDER)
-  end
-  lines[#lines + 1] = state_line(o.conn)
+  add_exchange(lines, o.conn, o.list, o.focus)
   if o.capture then lines[#lines + 1] = "  capture: " .. o.capture end
   return table.concat(lines, "\n")
 end

@@ -263,7 +263,8 @@ end
 local function describe(self, what)
   local parts = {}
   for _, one in ipairs(self) do
-    parts[#parts + 1] = one.name == "flags" and type(what.flags) == "string" and tostring(one.wanted)
+    local bare = one.name == "flags" and type(what.flags) == "string"
+    parts[#parts + 1] = bare and tostring(one.wanted)
       or one.name .. " " .. tostring(one.wanted)
   end
   local text = #parts > 0 and table.concat(parts, ", ") or "any segment"

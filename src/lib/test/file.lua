@@ -5,6 +5,7 @@
 -- The names are those of DEFAULTS below. What happens is told on descriptor 3, an event a line.
 local core = require "tcplua.core"
 local event = require "tcplua.test.event"
+local expect = require "tcplua.expect"
 local run = require "tcplua.test.run"
 local sut = require "tcplua.sut"
 local test = require "tcplua.test"
@@ -144,7 +145,7 @@ local function prepare(path, options, timeout)
   test.network = options.network
   test.artifacts = options.artifacts ~= "" and options.artifacts or nil
   for _, word in ipairs(WORDS) do _G[word] = test[word] end
-  _G.sut = sut
+  _G.sut, _G.expect = sut, expect
   local function given(name) return options[name] ~= "" and options[name] or nil end
   sut.prepare { network = options.network, serve = given "serve", server = given "server",
     client = given "client", port = math.tointeger(tonumber(options.port)),

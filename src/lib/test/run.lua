@@ -48,9 +48,9 @@ local function problem_of(err)
   local reason = test.skipped(err)
   if reason then return { verdict = "skip", message = reason } end
   if verdict.is(err) then
-    return { verdict = err.verdict, message = err.message, text = err.text, at_file = err.file,
-      at_line = err.line, wanted = err.wanted, got = err.got, lateness = err.lateness,
-      capture = err.capture }
+    return { verdict = err.verdict, message = err.message, text = err.text or err.message,
+      at_file = err.file, at_line = err.line, wanted = err.wanted, got = err.got,
+      lateness = err.lateness, capture = err.capture, drawn = err.drawn }
   end
   local problem = { verdict = "error" }
   if core.is_error(err) then
@@ -71,9 +71,17 @@ local function problem_of(err)
   return problem
 end
 
+-- The same with what was on the wire, unless the text shows it, while the connection is open.
+local function problem_with_exchange(err)
+  local problem = problem_of(err)
+  local text = problem.verdict ~= "skip" and not problem.drawn and verdict.drawing()
+  if text then problem.text = problem.text .. "\n" .. text end
+  return problem
+end
+
 -- Calls f within `seconds`: nil, or the problem. Both the waiting of this chunk and its computing
 -- are watched; what a task computes without end, the runner ends from outside.
-local function guarded(seconds, what, f)
+local function guarded(seconds, what, f, handler)
   local message = ("not over after %g s%s"):format(seconds, what)
   local up = setmetatable({ message = message }, TimeUp)
   local limit = core.monotonic() + seconds
@@ -84,7 +92,7 @@ local function guarded(seconds, what, f)
       error(up, 0)
     end
   end, "", HOOK_STEP)
-  local ok, problem = xpcall(f, problem_of)
+  local ok, problem = xpcall(f, handler or problem_of)
   debug.sethook()
   task.limit(nil)
   return not ok and problem or nil
@@ -198,7 +206,7 @@ local function try(node, context, attempt)
   if #problems == 0 then add(guarded(timeout, "", function()
     for _, f in ipairs(around(node, "before_each")) do f() end
     node.f()
-  end)) end
+  end, problem_with_exchange)) end
   for _, failure in ipairs(verdict.take()) do add(problem_of(failure)) end
   for _, f in ipairs(reverse(running.cleanup)) do
     add(guarded(CLEANUP_TIME, " (in what it left to finally)", f))
