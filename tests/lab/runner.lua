@@ -337,12 +337,14 @@ it("soft", function()
 end)
 it("leaves", function() verdict.at_end(function() return { "nobody took F. 1:1(0)" } end) end)
 ]]
-  expect(run({ ["a.lua"] = file }, "a.lua"), 1, "2 passed, 1 failed, 1 inconclusive",
+  expect(run({ ["a.lua"] = file }, "-v a.lua"), 1, "2 passed, 1 failed, 1 inconclusive",
     "once: attempt 1 was inconclusive: late 1",
     "INCONCLUSIVE a.lua:10: twice\n    a.lua:6: late 4\n    the tester was late by 250 ms\n",
     "attempt 1 was inconclusive: late 3", "FAIL a.lua:11: soft\n", "    more of it\n    soft two\n",
     "leaves: nobody took F. 1:1(0)")
-  t.contains(run({ ["a.lua"] = file }, "--format json a.lua").out, '"lateness":0.250000')
+  local out = run({ ["a.lua"] = file }, "--format json a.lua").out
+  t.contains(out, '"lateness":0.250000')
+  t.contains(out, '"leftover":"nobody took F. 1:1(0)"')
 end)
 
 t.test("tables of parameters and matrix", function()

@@ -11,7 +11,8 @@ local READ <const> = { ["\\"] = "\\", n = "\n", t = "\t", r = "\r" }
 local NUMBERS <const> = { index = true, line = true, at_line = true, seconds = true,
   lateness = true, count = true, attempt = true, timeout = true }
 local STRINGS <const> = { event = true, name = true, tags = true, verdict = true, message = true,
-  text = true, at_file = true, wanted = true, got = true, capture = true, warning = true }
+  text = true, at_file = true, wanted = true, got = true, capture = true, warning = true,
+  leftover = true }
 
 local VALUE_MAX <const> = 65536
 

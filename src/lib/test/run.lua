@@ -287,7 +287,9 @@ function run.test(node, context)
     local rerun = result.verdict == "inconclusive" and again
     if rerun then again = false end
     if not retry and not rerun then
-      if result.verdict == "pass" then table.move(warnings, 1, #warnings, #notes + 1, notes) end
+      if result.verdict == "pass" and #warnings > 0 then
+        result.leftover = table.concat(warnings, "\n")
+      end
       if #notes > 0 then result.warning = table.concat(notes, "\n") end
       result.attempt, result.seconds = attempt, core.monotonic() - begin
       return result

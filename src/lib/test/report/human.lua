@@ -65,7 +65,7 @@ return function(options)
 
   function report.file(run, job)
     if quiet then return end
-    local bad, sums = false, words.new_counts()
+    local bad, sums, left = false, words.new_counts(), 0
     for _, test in ipairs(job.order) do
       if test.verdict then
         bad = bad or test.bad
@@ -82,13 +82,21 @@ return function(options)
         write(("        %s %s: %s\n"):format(words.label(test.verdict),
           test.name == "" and "the file" or core.escape(test.name),
           core.escape(test.message or "")))
-      elseif test.verdict == "pass" and test.warning then
-        write(words.indent(("%s: %s"):format(test.name == "" and test.file or test.name,
-          test.warning), 8), "\n")
+      elseif test.verdict == "pass" then
+        local notes = options.verbose and words.notes(test) or test.warning
+        if notes then
+          write(words.indent(("%s: %s"):format(test.name == "" and test.file or test.name,
+            words.clean(notes)), 8), "\n")
+        end
+        if test.leftover then left = left + 1 end
       end
       if options.verbose and test.verdict == "pass" and test.output ~= "" then
         write(words.indent(words.output(test, OUTPUT_LINES), 8), "\n")
       end
+    end
+    if left > 0 and not options.verbose then
+      write(("        in %d of them segments came that nothing expected: -v names them\n")
+        :format(left))
     end
     io.stdout:flush()
   end

@@ -53,7 +53,8 @@ return function()
           { "attempt", test.attempt }, { "message", test.message }, { "text", test.text },
           { "at_file", test.at_file }, { "at_line", test.at_line }, { "wanted", test.wanted },
           { "got", test.got }, { "lateness", test.lateness }, { "capture", test.capture },
-          { "warning", test.warning }, { "output", test.bad and test.output or nil })
+          { "warning", test.warning },
+          { "leftover", test.leftover }, { "output", test.bad and test.output or nil })
       end
     end
     io.stdout:flush()

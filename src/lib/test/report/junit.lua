@@ -31,7 +31,8 @@ local function case(test, job)
   local element = ELEMENTS[test.verdict]
   local output = words.clean(test.output or "")
   if test.capture then output = output .. "\n[[ATTACHMENT|" .. core.escape(test.capture) .. "]]" end
-  if test.warning then output = words.clean(test.warning) .. "\n" .. output end
+  local notes = words.notes(test)
+  if notes then output = notes .. "\n" .. output end
   if not element and output == "" then
     add " />\n"
     return table.concat(parts)

@@ -61,8 +61,9 @@ return function(options)
           directive(test)))
         if not ok then
           block(test)
-        elseif test.warning then
-          print((words.clean(test.warning):gsub("[^\n]+", "# %0")))
+        else
+          local notes = words.notes(test)
+          if notes then print((notes:gsub("[^\n]+", "# %0"))) end
         end
       end
     end

@@ -82,6 +82,15 @@ function words.text(test)
   return ("%s: %s"):format(place, text)
 end
 
+--- What is to be said of a test besides its verdict: earlier attempts, and the segments that
+-- nothing expected; nil for nothing.
+function words.notes(test)
+  local parts = {}
+  parts[#parts + 1] = test.warning
+  parts[#parts + 1] = test.leftover
+  return #parts > 0 and words.clean(table.concat(parts, "\n")) or nil
+end
+
 --- What a test printed: its last `most` lines.
 function words.output(test, most)
   local text = words.clean(test.output or "")
