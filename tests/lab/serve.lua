@@ -214,8 +214,8 @@ t.test("a client of the assignment is judged by scripts/sha_client_test.lua", fu
   local judge = scripts .. "sha_client_test.lua"
   run("--network sim " .. judge, 0, "10 passed")
   for option, status in pairs { [""] = 0, ["--chomp "] = 1 } do
-    run(("--client '%s %ssha_client.lua %s' --filter LF %s"):format(PROGRAM, scripts, option, judge), status,
-      status == 0 and "2 passed" or "2 failed")
+    local client = ("--client '%s %ssha_client.lua %s' "):format(PROGRAM, scripts, option)
+    run(client .. "--filter LF " .. judge, status, status == 0 and "2 passed" or "2 failed")
   end
 end)
 
