@@ -467,16 +467,13 @@ bool stack_transmit(struct stack *stack, const struct addr *hop, size_t length, 
     return link_send(stack->link, &frame, err);
 }
 
-/* A segment for nobody draws a reset where the kernel cannot answer for the address, signed as the
- * segment was. */
+/* A segment for nobody draws a reset, signed as the segment was. */
 static void refuse(struct stack *stack, const struct segment *segment, struct auth *auth,
                    int64_t now)
 {
     struct segment rst;
     struct addr hop;
     uint32_t mtu;
-    if (stack->host_address)
-        return;
     if (now - stack->refuse_window >= NS_PER_S) {
         stack->refuse_window = now;
         stack->refused = 0;
@@ -584,9 +581,11 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
     }
     if (listener && listener_input(listener, segment, now))
         return;
-    /* A SYN-ACK for a port that nobody has here may be meant for another process that uses the same
-     * address. */
-    if (listener || (segment->flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK))
+    /* For the other ports of an address of the host its kernel answers; that of a listener is ours,
+     * and the guard keeps the kernel quiet there. A SYN-ACK for a port that nobody has here may be
+     * meant for another process that uses the same address. */
+    if (listener ||
+        (!stack->host_address && (segment->flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK)))
         refuse(stack, segment, auth, now);
 }
 
