@@ -12,10 +12,11 @@
 --                    peer's, where a healthy one has nobody listening
 local THEMES <const> = {
   "opening",
+  "options",
 }
 
 local faults = {
-  none = { wrong = "nothing: our engine as it is" },
+  none = { wrong = "nothing: our engine, with all that it can do", options = { fast_open = true } },
 }
 
 for _, theme in ipairs(THEMES) do

@@ -231,6 +231,16 @@ static void obey(int fd)
         obey_one(&peer, one);
 }
 
+/* Fast Open for servers is off unless somebody turns it on; only where we may. */
+static void allow_fast_open(void)
+{
+    FILE *setting = fopen("/proc/sys/net/ipv4/tcp_fastopen", "w");
+    if (setting) {
+        fputs("3", setting);
+        fclose(setting);
+    }
+}
+
 static void serve(void)
 {
     const char *port = getenv("TCPLUA_PORT");
@@ -241,6 +251,7 @@ static void serve(void)
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(fd, (struct sockaddr *)&any, sizeof any) != 0)
         give_up("serve");
+    allow_fast_open();
     setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &queue, sizeof queue);
     if (listen(fd, BACKLOG) != 0)
         give_up("listen");
