@@ -253,9 +253,7 @@ static int conn_raw_shutdown(lua_State *L)
 /* raw_abort(): reset */
 static int conn_raw_abort(lua_State *L)
 {
-    struct endpoint *endpoint = check_conn(L);
-    tcp_abort(endpoint->tcp, clock_now(&the_network(L)->clock));
-    endpoint_serve(endpoint);
+    endpoint_abort(check_conn(L));
     return 0;
 }
 

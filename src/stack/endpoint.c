@@ -278,6 +278,14 @@ static void learn_cookie(struct endpoint *endpoint, int64_t now)
                 tcp_cookie(endpoint->tcp), info.retransmits > 0, now);
 }
 
+/* What was written so far may not have left yet: it does before the reset. */
+static void reset(struct endpoint *endpoint, int64_t now)
+{
+    send_all(endpoint, now);
+    tcp_abort(endpoint->tcp, now);
+    send_all(endpoint, now);
+}
+
 void endpoint_step(struct endpoint *endpoint, int64_t now)
 {
     struct stack *stack = endpoint->stack;
@@ -316,8 +324,18 @@ void endpoint_serve(struct endpoint *endpoint)
 {
     if (!endpoint->stack)
         return;
+    struct network *network = endpoint->stack->network;
     endpoint_dirty(endpoint);
-    stack_serve(endpoint->stack, clock_now(&endpoint->stack->network->clock));
+    if (endpoint->puppet || !network_has_news(network))
+        stack_serve(endpoint->stack, clock_now(&network->clock));
+}
+
+void endpoint_abort(struct endpoint *endpoint)
+{
+    if (!endpoint->stack)
+        return;
+    reset(endpoint, clock_now(&endpoint->stack->network->clock));
+    endpoint_serve(endpoint);
 }
 
 void endpoint_icmp(struct endpoint *endpoint, const struct icmp_error *icmp, int64_t now)
@@ -508,10 +526,7 @@ void endpoint_free(struct endpoint *endpoint)
             endpoint->orphan = true;
             return;
         }
-        if (state != TCPS_CLOSED) {
-            tcp_abort(endpoint->tcp, clock_now(&stack->network->clock));
-            send_all(endpoint, clock_now(&stack->network->clock));
-        }
+        reset(endpoint, clock_now(&stack->network->clock));
     }
     dispose(endpoint);
 }
@@ -523,9 +538,10 @@ void endpoint_detach(struct endpoint *endpoint)
     enum tcp_state state = tcp_state(endpoint->tcp);
     if (endpoint->puppet)
         puppet_let_go(endpoint->puppet);
-    if (state != TCPS_CLOSED && state != TCPS_TIME_WAIT)
-        tcp_abort(endpoint->tcp, now);
-    send_all(endpoint, now);
+    if (state == TCPS_TIME_WAIT)
+        send_all(endpoint, now);
+    else
+        reset(endpoint, now);
     if (endpoint->orphan || endpoint->listener)
         dispose(endpoint);
     else

@@ -12,6 +12,10 @@
 #include "stack/stack.h"
 #include "stack/trace.h"
 
+/* With a thousand connections each look at the wires brings news of many, and what the script does
+ * upon them leaves in one go. No more than this goes by until the next look. */
+#define NEWS_FRESH NS_PER_MS
+
 void network_init(struct network *network, const struct network_options *options)
 {
     *network = (struct network){.options = *options, .random = options->seed};
@@ -52,6 +56,11 @@ static struct source *take_ready(struct network *network)
     source->queued = false;
     source->next = NULL;
     return source;
+}
+
+bool network_has_news(const struct network *network)
+{
+    return network->ready_first && !network->clock.virtual;
 }
 
 void source_forget(struct network *network, struct source *source)
@@ -134,6 +143,7 @@ bool network_cookie(struct network *network, const struct flow *flow, struct tcp
 /* On a virtual clock no time passes in which a slow reader of the capture could catch up. */
 static void work(struct network *network, int64_t now)
 {
+    network->worked = now;
     network->behind = network->recorder && !capture_push(network->recorder, network->clock.virtual);
     for (struct tap *tap = network->taps; tap; tap = tap->next)
         link_push(tap->link, now);
@@ -246,8 +256,10 @@ enum poll_result network_poll(struct network *network, int64_t deadline, struct 
         if (network->options.interrupted && *network->options.interrupted)
             return POLL_INTERRUPTED;
         int64_t now = clock_now(&network->clock);
-        work(network, now);
-        wake_taps(network, now);
+        if (!network_has_news(network) || now - network->worked >= NEWS_FRESH) {
+            work(network, now);
+            wake_taps(network, now);
+        }
         if ((*source = take_ready(network)) != NULL)
             return POLL_SOURCE;
         if (now >= deadline) {

@@ -7,7 +7,9 @@
  *     network_poll()  receive all that has arrived -> engines -> send all that is due -> sleep
  *
  * until some source has news: a connection, a listener, a wire, a link that a script reads, or a
- * descriptor. C never calls the script: sources queue up, and each poll hands out one.
+ * descriptor. C never calls the script: sources queue up, and each poll hands out one. Where many
+ * have news at once, the wires are looked at again when all of it is handed out or a millisecond
+ * has passed, and what the script sends meanwhile leaves then.
  *
  * The clock is the machine's, or a virtual one that jumps to the next deadline when nothing can
  * happen before; a virtual network holds links in memory only. */
@@ -68,6 +70,7 @@ struct network {
     bool ready_secret;
     uint8_t secret[32]; /* of the initial sequence numbers */
     uint64_t random;    /* state of the generator that a seed gives */
+    int64_t worked;     /* when the wires were last looked at */
     int64_t lateness;   /* by how much a timer or an arrived segment was served late, at worst */
     struct cookie_jar cookies;
 };
@@ -97,6 +100,10 @@ void network_late(struct network *network, int64_t due, int64_t now);
 
 /* Queues a source to be handed out by a poll; a queued one stays where it is. */
 void source_ready(struct network *network, struct source *source);
+
+/* Whether polls will hand out more before they look at the wires again; never on a virtual clock,
+ * where no time passes meanwhile. */
+bool network_has_news(const struct network *network);
 
 /* Takes a source out of the queue, before it is freed. */
 void source_forget(struct network *network, struct source *source);

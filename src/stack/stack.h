@@ -199,8 +199,13 @@ struct endpoint *endpoint_connect(struct network *network, const struct endpoint
  * stays by itself until its time is over. */
 void endpoint_free(struct endpoint *endpoint);
 
-/* Something was done to endpoint->tcp (write, read, shutdown, abort): send what follows from it. */
+/* Something was done to endpoint->tcp (write, read, shutdown): send what follows from it, at once
+ * or, while the news of others waits to be handed out, together with what follows from that
+ * (network.h). Who has a puppet sees it at once. */
 void endpoint_serve(struct endpoint *endpoint);
+
+/* Resets the connection, after what was written so far. */
+void endpoint_abort(struct endpoint *endpoint);
 
 /* Why it ended, or NULL if it has not failed. */
 const struct error *endpoint_error(struct endpoint *endpoint);
