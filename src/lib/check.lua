@@ -65,7 +65,8 @@ end
 function check.options(value, known)
   if value == nil then return {} end
   if type(value) ~= "table" then expected("options", "a table", value) end
-  for name in pairs(known and value or {}) do
+  if not known then return value end
+  for name in pairs(value) do
     if not known[name] then
       local names = {}
       for one in pairs(known) do names[#names + 1] = one end

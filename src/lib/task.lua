@@ -173,7 +173,7 @@ local function run(what)
     if now >= notice then
       notice = math.huge
       if not main.awake then
-        if type(what) == "function" then what = what() end
+        if type(what) == "function" then what = what(main.source) end
         io.stderr:write("tcplua: waiting for ", what, "\n")
       end
     end
@@ -216,7 +216,7 @@ end
 
 --- Waits for news of `source` (nil: of nothing; a list: of any of them) until `deadline` on
 -- core.now()'s clock. Returns whether there was news. `what` completes "waiting for …": words, or a
--- function that returns them.
+-- function that returns them, given `source`.
 function task.wait(source, deadline, what)
   if not task.can_wait() then
     error("a coroutine that is not a task cannot wait; use task.spawn", 2)

@@ -122,23 +122,36 @@ local function peer(self)
   return (i.dst:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(i.dst, i.dport)
 end
 
--- Waits until `done(self)`. Returns true, or nil and why it never will be. `what` is the format of
--- what is awaited of the peer; few ever see it.
+-- What is awaited of a peer, in words that few ever see.
+local function of_peer(words)
+  return function(self) return (words:format(peer(self))) end
+end
+
+local ANSWER <const> = of_peer "%s to answer the SYN"
+local LINE <const> = of_peer "a line from %s"
+local DATA <const> = of_peer "data from %s"
+local END <const> = of_peer "%s to finish"
+local ROOM <const> = of_peer "%s to take data"
+local CLOSING <const> = of_peer "%s to close"
+local LAST_ACK <const> = of_peer "%s to acknowledge the FIN"
+
+-- Waits until `done(self)`. Returns true, or nil and why it never will be. `what` is one of those
+-- above.
 local function await(self, done, deadline, op, what)
-  local function words() return (what:format(peer(self))) end
   while not done(self) do
     local err = self:raw_error()
     if err then
       err.op = op
       return nil, err
     end
-    if not task.wait(self, deadline, words) and not done(self) and not self:raw_error() then
+    if not task.wait(self, deadline, what) and not done(self) and not self:raw_error() then
       local trouble = self:trouble()
       if trouble then
         return nil, failure(op, "EHOSTUNREACH", "network",
           ("no answer from %s: %s"):format(peer(self), trouble))
       end
-      return nil, failure(op, "ETIMEDOUT", "network", ("timed out waiting for %s"):format(words()))
+      return nil, failure(op, "ETIMEDOUT", "network",
+        ("timed out waiting for %s"):format(what(self)))
     end
   end
   return true
@@ -159,6 +172,11 @@ local function begin(options)
   return self, nil, taken
 end
 
+local function opened(self)
+  local state = self:state()
+  return state ~= "SYN-SENT" and state ~= "SYN-RECEIVED" and state ~= "CLOSED"
+end
+
 --- Opens a connection. Fields: dst, port; src (default: what the routing table says), sport
 -- (default: a free one), timeout (60 s), data (a string to be sent first: with fast_open, and a
 -- cookie from before, in the SYN), and what the connection is like: see the table at the top.
@@ -173,12 +191,8 @@ function tcp.connect(options)
     return nil, err
   end
   if self:raw_mode() == "manual" then return self end -- the script opens it
-  local function opened()
-    local state = self:state()
-    return state ~= "SYN-SENT" and state ~= "SYN-RECEIVED" and state ~= "CLOSED"
-  end
   local ok
-  ok, err = await(self, opened, deadline, "connect", "%s to answer the SYN")
+  ok, err = await(self, opened, deadline, "connect", ANSWER)
   if not ok then
     if self:raw_error() == nil and err.code == "ETIMEDOUT" then
       err.message = ("no answer from %s within %g s"):format(peer(self), limit)
@@ -240,7 +254,7 @@ function conn:read_line(options)
   local max = check.count("max", options.max, LINE_MAX)
   local parts = {}
   local deadline = core.now() + check.seconds("timeout", options.timeout, READ_TIMEOUT)
-  local how, err, have = fill(self, parts, max, "\n", deadline, "a line from %s")
+  local how, err, have = fill(self, parts, max, "\n", deadline, LINE)
   local line = table.concat(parts)
   if how == "stop" then return line end
   if how == "eof" then
@@ -267,7 +281,7 @@ end
 function conn:read(max, timeout)
   max = check.count("max", max, CHUNK)
   local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
-  local ok, err = await(self, has_input, deadline, "read", "data from %s")
+  local ok, err = await(self, has_input, deadline, "read", DATA)
   if not ok then return nil, err, "" end
   if self:readable() == 0 then
     return nil, failure("read", "EOF", "network", ("%s closed its side"):format(peer(self))), ""
@@ -280,7 +294,7 @@ function conn:read_all(max, timeout)
   max = check.count("max", max, LINE_MAX)
   local parts = {}
   local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
-  local how, err = fill(self, parts, max + 1, nil, deadline, "%s to finish")
+  local how, err = fill(self, parts, max + 1, nil, deadline, END)
   local data = table.concat(parts)
   if how == "eof" then return data end
   if how == "full" then
@@ -295,18 +309,19 @@ local function send(self, data, timeout, urgent)
   end
   if self:raw_mode() ~= "auto" then return strings().send(self, data) end
   local deadline = core.now() + check.seconds("timeout", timeout, READ_TIMEOUT)
-  local at = 1
-  local function more()
-    at = at + self:raw_write(data, at, urgent)
-    return at > #data
-  end
   if #data > 0 then
     local state = self:state()
     if not self:raw_error() and not SENDS[state] then
       return nil, failure("send", "EPIPE", "usage", "this side of the connection is shut down")
     end
   end
-  return await(self, more, deadline, "send", "%s to take data")
+  local at = 1 + self:raw_write(data, 1, urgent)
+  if at > #data then return true end
+  local function more()
+    at = at + self:raw_write(data, at, urgent)
+    return at > #data
+  end
+  return await(self, more, deadline, "send", ROOM)
 end
 
 --- Hands all of `data` to the connection, waiting for room in its buffer.
@@ -333,24 +348,34 @@ end
 
 local function fine(self) return over(self) and not self:raw_error() end
 
+-- Data that nobody will read means a reset.
+local function closed_or_reset(self)
+  if self:readable() > 0 then
+    self:raw_abort()
+    return true
+  end
+  return fine(self)
+end
+
 -- A close that does not come about frees the peer with a reset.
 local function finish(self, ok, err)
   if not ok and not self:raw_error() then self:raw_abort() end
   return ok, err
 end
 
+local function read_out(self)
+  while self:readable() > 0 do self:raw_read(CHUNK) end
+  return self:eof()
+end
+
 --- The close that the peer starts: waits for its FIN (which is acknowledged), sends ours, waits for
 -- the acknowledgement. Data that still comes is not looked at.
 function conn:passive_close(timeout)
   local deadline = core.now() + check.seconds("timeout", timeout, CLOSE_TIMEOUT)
-  local function ended()
-    while self:readable() > 0 do self:raw_read(CHUNK) end
-    return self:eof()
-  end
-  local ok, err = await(self, ended, deadline, "close", "%s to close")
+  local ok, err = await(self, read_out, deadline, "close", CLOSING)
   if ok then
     self:shutdown()
-    ok, err = await(self, fine, deadline, "close", "%s to acknowledge the FIN")
+    ok, err = await(self, fine, deadline, "close", LAST_ACK)
   end
   return finish(self, ok, err)
 end
@@ -365,15 +390,8 @@ function conn:close(timeout)
   if mode == "manual" then return self:abort() end
   if not self:raw_error() and not over(self) then
     local deadline = core.now() + check.seconds("timeout", timeout, CLOSE_TIMEOUT)
-    local function ended()
-      if self:readable() > 0 then
-        self:raw_abort()
-        return true
-      end
-      return fine(self)
-    end
     if self:readable() == 0 then self:raw_shutdown() end
-    ok, err = finish(self, await(self, ended, deadline, "close", "%s to close"))
+    ok, err = finish(self, await(self, closed_or_reset, deadline, "close", CLOSING))
   end
   free(self)
   return ok, err
