@@ -8,25 +8,20 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
-#include <linux/ethtool.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
-#include <linux/sockios.h>
 #include <linux/veth.h>
 
 #include "base/addr.h"
-#include "base/clock.h"
 #include "host/netlink.h"
 #include "host/netns.h"
 #include "host/privilege.h"
-#include "host/route.h"
+#include "host/setup.h"
 
 /* Indices are fixed, because the namespace is new: the loopback interface is 1. */
 enum { LOOPBACK = 1, OURS = 2, SERVERS = 3 };
@@ -38,16 +33,6 @@ enum { LOOPBACK = 1, OURS = 2, SERVERS = 3 };
 static const uint8_t our_mac[6] = LOCALLY_ADMINISTERED(1);
 static const uint8_t server_mac[6] = LOCALLY_ADMINISTERED(2);
 
-static bool write_file(const char *path, const char *text, struct error *err)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-    int refused = errno;
-    if (fd >= 0)
-        close(fd);
-    return written || fail_errno(err, refused, "the lab was refused at writing %s", path);
-}
-
 /* In a user namespace a process may do everything to what belongs to it. It keeps its own user and
  * group, so that the files it makes are as ever. */
 static bool enter_as_user(struct error *err)
@@ -58,11 +43,11 @@ static bool enter_as_user(struct error *err)
     if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
         return fail_errno(err, errno, "the lab was refused a user and network namespace");
     snprintf(map, sizeof map, "%u %u 1", uid, uid);
-    if (!write_file("/proc/self/setgroups", "deny", err) ||
-        !write_file("/proc/self/uid_map", map, err))
+    if (!setup_write("/proc/self/setgroups", "deny", err) ||
+        !setup_write("/proc/self/uid_map", map, err))
         return false;
     snprintf(map, sizeof map, "%u %u 1", gid, gid);
-    return write_file("/proc/self/gid_map", map, err);
+    return setup_write("/proc/self/gid_map", map, err);
 }
 
 static bool enter_namespace(struct error *err)
@@ -72,12 +57,6 @@ static bool enter_namespace(struct error *err)
     if (unshare(CLONE_NEWNET))
         return fail_errno(err, errno, "the lab was refused a network namespace");
     return true;
-}
-
-static bool ask(struct netlink *m, const char *step, struct error *err)
-{
-    int refused = netlink_ask(m, 0);
-    return refused == 0 || fail_errno(err, refused, "the lab was refused at %s", step);
 }
 
 static bool make_pair(struct error *err)
@@ -97,7 +76,7 @@ static bool make_pair(struct error *err)
     netlink_end(&m, peer);
     netlink_end(&m, data);
     netlink_end(&m, info);
-    return ask(&m, "making a veth pair", err);
+    return setup_ask(&m, "making a veth pair", err);
 }
 
 /* Keeps the kernel from speaking on its own account: no link-local address, and so no router
@@ -107,7 +86,6 @@ static bool make_pair(struct error *err)
 static void quieten(uint32_t index, const char *name)
 {
     struct ifinfomsg link = {.ifi_index = (int)index};
-    uint8_t none = IN6_ADDR_GEN_MODE_NONE;
     struct netlink m;
     netlink_begin(&m, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
     size_t spec = netlink_nest(&m, IFLA_AF_SPEC);
@@ -120,86 +98,36 @@ static void quieten(uint32_t index, const char *name)
     netlink_end(&m, spec);
     netlink_ask(&m, 0);
 
-    netlink_begin(&m, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
-    spec = netlink_nest(&m, IFLA_AF_SPEC);
-    family = netlink_nest(&m, AF_INET6);
-    netlink_put(&m, IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none);
-    netlink_end(&m, family);
-    netlink_end(&m, spec);
-    netlink_ask(&m, 0);
+    setup_no_link_local(index);
     char path[80];
     snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/mldv2_unsolicited_report_interval",
              name);
-    write_file(path, "2000000000", NULL);
+    setup_write(path, "2000000000", NULL);
 }
 
-static bool bring_up(uint32_t index, struct error *err)
+static bool add_address(const char *text, uint8_t bits, struct addr *addr, struct error *err)
 {
-    struct ifinfomsg link = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-    struct netlink m;
-    netlink_begin(&m, RTM_NEWLINK, NLM_F_ACK, &link, sizeof link);
-    return ask(&m, "bringing an interface up", err);
-}
-
-static bool add_address(const char *text, uint8_t bits, struct error *err)
-{
-    struct addr addr;
-    if (!addr_parse(&addr, text, "lab address", err))
-        return false;
-    struct ifaddrmsg to = {.ifa_family = addr.kind == ADDR_IP4 ? AF_INET : AF_INET6,
-                           .ifa_prefixlen = bits,
-                           .ifa_flags = IFA_F_NODAD, /* usable at once: RFC 4862's wait is 1 s */
-                           .ifa_index = SERVERS};
-    struct netlink m;
-    netlink_begin(&m, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &to, sizeof to);
-    netlink_put(&m, IFA_LOCAL, addr.bytes, addr_length(addr.kind));
-    netlink_put(&m, IFA_ADDRESS, addr.bytes, addr_length(addr.kind));
-    return ask(&m, "giving the server's end an address", err);
-}
-
-/* With the offload on, the kernel leaves TCP checksums to a wire that a veth pair has not. */
-static bool finish_checksums(struct error *err)
-{
-    return netns_ethtool(LAB_SERVER, ETHTOOL_STXCSUM, 0) == 0 ||
-           fail_errno(err, errno, "the lab was refused at turning checksum offload off");
-}
-
-/* An interface that is up drops what is sent until the kernel has seen, in its own time, that the
- * other end is up too. To ask for the link state makes it look now. */
-static void await_carrier(void)
-{
-    netns_ethtool(LAB_IFACE, ETHTOOL_GLINK, 0);
-    netns_ethtool(LAB_SERVER, ETHTOOL_GLINK, 0);
-}
-
-/* The kernel makes an IPv6 address its own in a work queue, a moment after it was given and even
- * where there is no wait for duplicates; until then nothing reaches it. */
-static void await_address(const char *text)
-{
-    struct addr addr;
-    for (int i = 0; i < 1000 && addr_parse(&addr, text, "lab address", NULL); i++) {
-        struct route route;
-        if (route_get(&addr, NULL, 0, &route, NULL) && route.local)
-            return;
-        nanosleep(&(struct timespec){.tv_nsec = NS_PER_MS}, NULL);
-    }
+    return addr_parse(addr, text, "lab address", err) && setup_address(SERVERS, addr, bits, err);
 }
 
 bool lab_enter(struct error *err)
 {
-    if (!enter_namespace(err) || !make_pair(err) || !finish_checksums(err))
+    struct addr ip4, ip6;
+    if (!enter_namespace(err) || !make_pair(err) || !setup_whole_sums(LAB_SERVER, err))
         return false;
     netns_free_ports();
     quieten(OURS, LAB_IFACE);
     quieten(SERVERS, LAB_SERVER);
-    if (!add_address(LAB_DST, 24, err))
+    if (!add_address(LAB_DST, 24, &ip4, err))
         return false;
-    bool both = add_address(LAB_DST6, 64, NULL); /* without it there is IPv4 */
-    if (!bring_up(LOOPBACK, err) || !bring_up(OURS, err) || !bring_up(SERVERS, err))
+    bool both = add_address(LAB_DST6, 64, &ip6, NULL); /* without it there is IPv4 */
+    if (!setup_bring_up(LOOPBACK, err) || !setup_bring_up(OURS, err) ||
+        !setup_bring_up(SERVERS, err))
         return false;
-    await_carrier();
+    setup_look(LAB_IFACE);
+    setup_look(LAB_SERVER);
     if (both)
-        await_address(LAB_DST6);
+        setup_await_address(&ip6);
     return true;
 }
 

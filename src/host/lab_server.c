@@ -7,7 +7,6 @@
 #include "host/lab_server.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,11 +18,11 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "host/descriptors.h"
 #include "host/sockaddr.h"
 
 /* In memory that parent and child share, for reports get lost when nobody reads them. */
@@ -133,16 +132,6 @@ static void serve(int conn, int parent, lab_digest *digest, struct counts *count
     finish(conn);
 }
 
-static void close_all_but(int a, int b)
-{
-    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    if (low > 0)
-        syscall(SYS_close_range, 0u, low - 1, 0u);
-    if (high - low > 1)
-        syscall(SYS_close_range, low + 1, high - 1, 0u);
-    syscall(SYS_close_range, high + 1, UINT_MAX, 0u);
-}
-
 /* Ctrl-C reaches every process of the terminal: the parent decides what it means. */
 static _Noreturn void run(int listener, int parent, pid_t parent_id, lab_digest *digest,
                           struct counts *counts)
@@ -154,7 +143,7 @@ static _Noreturn void run(int listener, int parent, pid_t parent_id, lab_digest 
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    close_all_but(listener, parent);
+    descriptors_close_but(listener, parent);
     digest("", 0, hash); /* what it has to initialize is not to delay the first connection */
     for (;;) {
         await(listener, POLLIN, parent, TIME_NEVER);

@@ -41,7 +41,4 @@ bool netns_forward(int netns, struct error *err);
  * could not on those below 1024. Where that is refused, it is as before. */
 void netns_free_ports(void);
 
-/* One ETHTOOL_… command with a value, in the namespace of the process; -1 with errno. */
-int netns_ethtool(const char *iface, uint32_t command, uint32_t value);
-
 #endif

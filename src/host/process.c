@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,12 +17,12 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "host/descriptors.h"
 
 enum { STARTED, REFUSED, ENDED, SIGNAL };
 
@@ -124,16 +123,6 @@ static _Noreturn void end_all(int control, pid_t program)
     _exit(0);
 }
 
-static void close_all_but(int a, int b)
-{
-    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
-    if (low > 0)
-        syscall(SYS_close_range, 0u, low - 1, 0u);
-    if (high - low > 1)
-        syscall(SYS_close_range, low + 1, high - 1, 0u);
-    syscall(SYS_close_range, high + 1, UINT_MAX, 0u);
-}
-
 static _Noreturn void watch(int control, int children, pid_t program)
 {
     struct pollfd ends[2] = {{.fd = control, .events = POLLIN}, {.fd = children, .events = POLLIN}};
@@ -186,7 +175,7 @@ static _Noreturn void keep(const struct process_options *options, int fds[PROCES
     close(report[1]);
     close(high);
     ssize_t got = read(report[0], &why, sizeof why); /* ends when the program runs */
-    close_all_but(control, children);
+    descriptors_close_but(control, children);
     if (got == sizeof why) {
         waitpid(program, NULL, 0);
         tell(control, REFUSED, why);
