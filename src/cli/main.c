@@ -194,6 +194,8 @@ static int start(const struct options *options, int argc, char **argv)
         script->prelude = lab ? lab_prelude(lab) : NULL;
         script->settings = options->sim_settings;
         script_catch_signals(script, options->timeout);
+        if (options->command == COMMAND_REFERENCE)
+            signal(SIGPIPE, SIG_DFL); /* whoever has read enough of it has nothing to be told */
         status = verdict(&program, run(script, options, lab));
     }
     script_free(script);

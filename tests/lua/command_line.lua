@@ -644,6 +644,8 @@ row("reference finds a module, functions and a protocol", "$T reference net read
   status = 0, err = false,
   out = { "### tcplua.net\n", "#### conn:read_line(options)\n",
     "### vlan\n\nknown by ethertype 0x8100\n" } })
+row("reference whose reader has read enough", "$T reference | head -n 1",
+  { status = 0, err = false, out = "# tcplua reference\n" })
 row("reference says what it has not", "$T reference tcp 'x\27[2Jy'", { status = 2,
   err = "tcplua: the reference has no module, protocol or function 'x\\x1b[2Jy'" })
 
