@@ -17,7 +17,7 @@ esac
 if command -v apt-get >/dev/null; then
     build="gcc libc6-dev make cmake pkg-config liblua5.4-dev libpcap-dev libmbedtls-dev"
     tests="ninja-build libcmocka-dev lua5.4 lua-check clang clang-format clang-tidy
-        libclang-rt-dev iproute2 netbase netcat-openbsd nftables tcpdump tshark perl jq
+        libclang-rt-dev iproute2 libcap2-bin netbase netcat-openbsd nftables tcpdump tshark perl jq
         python3-junitparser"
     have() { dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
     install() {
@@ -30,18 +30,18 @@ if command -v apt-get >/dev/null; then
 elif command -v dnf >/dev/null; then
     build="gcc make cmake pkgconf-pkg-config lua-devel libpcap-devel mbedtls-devel"
     tests="ninja-build libcmocka-devel lua libasan libubsan clang clang-tools-extra compiler-rt
-        iproute nmap-ncat nftables"
+        iproute libcap nmap-ncat nftables"
     have() { rpm -q --whatprovides "$1" >/dev/null 2>&1; }
     install() { $root dnf -y install "$@"; }
 elif command -v pacman >/dev/null; then
     build="gcc make cmake pkgconf lua54 libpcap mbedtls"
-    tests="ninja cmocka luacheck clang compiler-rt iproute2 openbsd-netcat nftables"
+    tests="ninja cmocka luacheck clang compiler-rt iproute2 libcap openbsd-netcat nftables"
     have() { pacman -T "$1" >/dev/null; }
     install() { $root pacman -Sy --needed --noconfirm "$@"; }
 elif command -v apk >/dev/null; then
     build="gcc musl-dev linux-headers make cmake pkgconf lua5.4-dev libpcap-dev mbedtls-dev"
     tests="samurai cmocka-dev lua5.4 clang clang-extra-tools compiler-rt
-        iproute2 netcat-openbsd nftables tcpdump tshark"
+        iproute2 libcap-utils netcat-openbsd nftables tcpdump tshark"
     have() { apk info -e "$1" >/dev/null; }
     install() { $root apk add --no-cache "$@"; }
 else
