@@ -136,6 +136,17 @@ t.test("values: literals, comparisons, sets, predicates, presence, patterns, has
   conn:close()
 end)
 
+t.test("values: each of a list may be a condition", function()
+  local conn, peer = ends()
+  local s = peer:inject { options = { ts = { 5, 6 } } }
+  t.equal(expect.template({ options = { ts = { expect.any, 6 } } }):matches(s), true)
+  t.equal(expect.template({ options = { ts = { expect.range(5, 6), 6 } } }):matches(s), true)
+  t.equal(expect.template({ options = { ts = { expect.any, 7 } } }):matches(s), false)
+  t.equal(expect.template({ options = { ts = { expect.absent, 6 } } }):matches(s), false)
+  task.sleep(0.1)
+  conn:close()
+end)
+
 t.test("notation: what matches and what does not", function()
   local _, peer = ends()
   local options = { { "mss", 1000 }, "nop", { "wscale", 7 } }

@@ -3,6 +3,7 @@
 -- A template is a table of fields (those of tcplua.tcp.segment) and what each should be:
 --
 --     a number, string or boolean   that value; flags in any order
+--     a list, as of a timestamp     each of it as here: { expect.any, 0 }
 --     ">= 10", "< 5"                for a number: compared
 --     expect.range(10, 20)          from 10 to 20
 --     expect.one_of { 1, 2, 3 }     one of these, which may be any of this list themselves
@@ -95,6 +96,7 @@ local function comparison(text)
 end
 
 local function same(wanted, value)
+  if getmetatable(wanted) == Condition then return wanted.test(value) end
   if type(wanted) ~= "table" or type(value) ~= "table" then return wanted == value end
   for i = 1, math.max(#wanted, #value) do
     if wanted[i] ~= notation.any and not same(wanted[i], value[i]) then return false end
