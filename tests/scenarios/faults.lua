@@ -11,6 +11,7 @@
 --     at_next_port   f(conn) is called with the connections, in manual, to the port above the
 --                    peer's, where a healthy one has nobody listening
 local THEMES <const> = {
+  "client",
   "data",
   "opening",
   "options",

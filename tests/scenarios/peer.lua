@@ -10,9 +10,9 @@
 --     end)
 --
 --     it("...", peer.both, function(row)                  -- the client role
---       local client = sut.client(nil, { family = row.family, model = peer.call })
---       local conn <close> = assert(client:accept())
---       conn:send "say 9\n"
+--       local conn <close>, client = peer.called(row)     -- in manual, its SYN is in
+--       peer.take(conn, "say 9")
+--       conn:expect { data = peer.said(9) }
 --
 -- The peer obeys: the first line that it reads is its commands, "read 5; say 9; echo". They are
 -- carried out in turn, and then it closes. The same on kernel sockets, which is what is tested, is
@@ -106,10 +106,10 @@ function peer.obey(conn)
   end
 end
 
---- The client under test in simulations: connects and obeys.
+--- The client under test in simulations: connects, and obeys unless it is refused.
 function peer.call(src, dst, port)
-  local conn <close> = assert(tcp.connect { src = src, dst = dst, port = port })
-  peer.obey(conn)
+  local conn <close> = tcp.connect { src = src, dst = dst, port = port }
+  if conn then peer.obey(conn) end
 end
 
 -- --- what the scenarios use ----------------------------------------------------------------------
@@ -134,6 +134,27 @@ function peer.open(row, syn, options)
   local answer = conn:expect { flags = "S." }
   assert(conn:inject { flags = "." })
   return conn, answer
+end
+
+--- Has the peer connect to us. Returns our connection, in manual, which has its SYN and has not
+-- answered it, and the client (tcplua.sut). What the connection is like may be given.
+function peer.called(row, options)
+  local listen = { mode = "manual" }
+  for name, value in pairs(options or {}) do listen[name] = value end
+  local client = sut.client(nil, { family = row.family, model = peer.call, listen = listen })
+  return assert(client:accept()), client
+end
+
+--- Answers a client's SYN by hand (fields for inject), and gives it its commands once it has
+-- acknowledged that. Returns the number of the next byte to send.
+function peer.take(conn, command, answer)
+  local fields = { flags = "S." }
+  for name, value in pairs(answer or {}) do fields[name] = value end
+  conn:expect { flags = "S" }
+  assert(conn:inject(fields))
+  conn:expect { flags = ".", seq = 1, ack = 1 }
+  assert(conn:inject { data = command .. "\n", win = fields.win })
+  return #command + 2
 end
 
 return peer
