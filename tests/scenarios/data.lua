@@ -1,6 +1,7 @@
 -- Data: what a server acknowledges, what it hands to its program, and how it cuts what it sends.
 local expect = require "tcplua.expect"
 local peer = require "peer"
+local task = require "tcplua.task"
 local test = require "tcplua.test"
 
 sut.model(peer.obey)
@@ -138,15 +139,14 @@ end)
 
 -- --- sending -------------------------------------------------------------------------------------
 
-it("sends no second small segment before the first is acknowledged #small_segments", peer.both,
-  function(row)
-    local conn <close> = peer.open(row)
-    conn:send "say 5; wait 20; say 5; drain\n"
-    conn:expect { seq = 1, len = 5 }
-    conn:none({ seq = 6, len = "> 0" }, 0.1)
-    conn:inject { flags = "." }
-    conn:expect { seq = 6, len = 5 }
-  end)
+it("holds a small segment back while one is outstanding #small_segments", peer.both, function(row)
+  local conn <close> = peer.open(row)
+  conn:send "say 5; wait 5; say 5; drain\n"
+  local first = conn:expect { seq = 1, len = 5 }
+  task.sleep(0.18) -- a little later a tail loss probe may take it along
+  conn:inject { flags = "." }
+  conn:expect { seq = 6, len = 5, since = first, after = 0.18 }
+end)
 
 it("pushes the end of what it was given #push_missing", peer.both, function(row)
   local conn <close> = peer.talk(row, "say 2500", { mss = 1000, timestamps = false })
@@ -162,5 +162,5 @@ it("begins with ten segments at most #initial_window_too_large", peer.both, func
   local conn <close> = peer.open(row, { flags = "S", options = { mss = 1000 } })
   conn:send "say 30000\n"
   conn:expect { seq = 1, len = 1000 }
-  conn:none({ seq = "> 10000", len = "> 0" }, 0.1)
+  conn:none({ seq = "> 10000", len = "> 0" }, 0.2)
 end)

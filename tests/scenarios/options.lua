@@ -54,13 +54,14 @@ it("applies the scale that we have offered to our window #wscale_applied_twice",
     conn:expect { flags = "S.", options = { wscale = expect.any } }
     conn:inject { data = "say 9000\n", win = 64 }
     conn:expect { seq = 3001, len = 1000 }
-    conn:none({ seq = ">= 4097", len = "> 0" }, 0.1)
+    conn:none({ seq = ">= 4097", len = "> 0" }, 0.2)
   end)
 
 -- --- timestamps ----------------------------------------------------------------------------------
 
 it("sends our timestamp back #timestamp_not_echoed", peer.both, function(row)
   local conn <close>, at = peer.talk(row, "drain")
+  task.sleep(0.01) -- or it is that of the SYN
   local sent = conn:inject { seq = at, data = "abc" }
   conn:expect((". ack %d <TS val * ecr %d>"):format(at + 3, sent.options.ts[1]))
 end)
