@@ -189,6 +189,14 @@ bool addr_is_linklocal(const struct addr *addr)
     return addr->kind == ADDR_IP6 && addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
 }
 
+bool addr_same_prefix(const struct addr *a, const struct addr *b, unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+    uint8_t mask = (uint8_t)(0xff00 >> rest);
+    return memcmp(a->bytes, b->bytes, whole) == 0 &&
+           (rest == 0 || ((a->bytes[whole] ^ b->bytes[whole]) & mask) == 0);
+}
+
 bool port_parse(uint16_t *port, const char *text, const char *what, struct error *err)
 {
     unsigned long value = 0;

@@ -41,6 +41,9 @@ bool addr_is_multicast(const struct addr *addr); /* 224.0.0.0/4, ff00::/8, odd f
 bool addr_is_broadcast(const struct addr *addr); /* 255.255.255.255, ff:ff:ff:ff:ff:ff */
 bool addr_is_linklocal(const struct addr *addr); /* fe80::/10; 169.254.0.0/16 does not count */
 
+/* Whether two addresses of one kind begin with the same `bits` bits. */
+bool addr_same_prefix(const struct addr *a, const struct addr *b, unsigned bits);
+
 /* Reads a port 1..65535: decimal digits only. Errors: usage, EINVAL, naming `what`. */
 bool port_parse(uint16_t *port, const char *text, const char *what, struct error *err);
 

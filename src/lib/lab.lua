@@ -20,6 +20,12 @@
 -- which need no rights, or root. A host's addresses go to the links on which a neighbour has one of
 -- the same prefix, and what is farther away has routes over hosts that are routers.
 --
+-- A host with engine = true is ours: no program runs there, but the script's own connections, by
+-- its addresses, so that one side of the links is our TCP and the other one the kernel's:
+--
+--     hosts = { us = { "192.0.2.1/24", engine = true }, … }
+--     local conn <close> = assert(net.hosts.us:connect { dst = "198.51.100.2", port = 80 })
+--
 -- What a link does to datagrams is done by us, with the words of tcplua.sim: a table has mtu (that
 -- of its interfaces, 1500) and what paths are like; both ways are the same until somebody changes
 -- one of them. Datagrams pass while the script waits, as it does for a program or a connection.
@@ -31,6 +37,7 @@ local check = require "tcplua.check"
 local core = require "tcplua.core"
 local process = require "tcplua.process"
 local task = require "tcplua.task"
+local tcp = require "tcplua.tcp"
 
 local lab = {}
 
@@ -90,6 +97,9 @@ local host = {}
 host.__index = host
 
 local function inside(self, options)
+  if self.engine then
+    check.fail(("host '%s' is our engine, on which no program runs"):format(self.name))
+  end
   local all = { netns = self.space:raw_fd() }
   if type(options) == "string" then options = { shell = options } end
   for name, value in pairs(check.options(options)) do all[name] = value end
@@ -123,6 +133,34 @@ function host:serve(options, port, timeout)
   end
 end
 
+-- The address of ours for a call; of that family if the options name a peer.
+local function own_address(self, dst)
+  if not self.engine then
+    check.fail(("host '%s' is the kernel's: engine = true makes one ours"):format(self.name))
+  end
+  local family = dst and (tostring(dst):find(":", 1, true) and "ip6" or "ip")
+  for _, address in ipairs(self.addresses) do
+    if not family or address.family == family then return address.text end
+  end
+  check.fail(("host '%s' has no address of the family of %s"):format(self.name,
+    core.escape(tostring(dst))))
+end
+
+local function with(options, name, value)
+  local all = {}
+  for key, given in pairs(check.options(options)) do all[key] = given end
+  all[name] = all[name] or value
+  return all
+end
+
+--- Connects from this host, which is our engine: as tcp.connect, whose src is its address here.
+function host:connect(options)
+  return tcp.connect(with(options, "src", own_address(self, check.options(options).dst)))
+end
+
+--- Listens on this host, which is our engine: as tcp.listen, whose addr is its first address here.
+function host:listen(options) return tcp.listen(with(options, "addr", own_address(self))) end
+
 -- --- who is whose neighbour ----------------------------------------------------------------------
 
 -- "192.0.2.1/24" as { text = "192.0.2.1", bits = 24, network = "192.0.2.0", family = "ip",
@@ -140,15 +178,18 @@ local function read_address(name, text)
 end
 
 local function new_host(name, fields)
-  local self = setmetatable({ name = name, addresses = {}, ends = {} }, host)
+  local self = setmetatable({ name = name, addresses = {}, ends = {}, residents = {} }, host)
   for key, value in pairs(check.options(fields)) do
     if math.type(key) == "integer" then
       self.addresses[key] = read_address(name, value)
-    elseif key == "router" then
-      self.router = value == true
+    elseif key == "router" or key == "engine" then
+      self[key] = value == true
     else
       check.fail(("host '%s': unknown option '%s'"):format(name, core.escape(tostring(key))))
     end
+  end
+  if self.engine and self.router then
+    check.fail(("host '%s': our engine is no router"):format(name))
   end
   return self
 end
@@ -224,6 +265,7 @@ function network:close()
     each.back.into:close()
   end
   for _, each in pairs(self.hosts) do
+    for _, resident in ipairs(each.residents) do resident:close() end
     if each.space then each.space:close() end
   end
   if self.switch then self.switch:close() end
@@ -262,6 +304,30 @@ local function add_link(self, number, fields)
   table.insert(self.carriers, carry(ends[2], ends[1]))
 end
 
+-- The host's interfaces get its addresses. A router looks for neighbours (NDP) from its link-local
+-- address, and gives up without one.
+local function give_addresses(self)
+  local six = false
+  for _, address in ipairs(#self.ends > 0 and self.addresses or {}) do
+    six = six or address.family == "ip6"
+    assert(self.space:raw_address(end_of(self, address).iface, address.text, address.bits))
+  end
+  for _, ending in ipairs(six and self.ends or {}) do
+    assert(self.space:raw_link_local(ending.iface, ending.side))
+  end
+end
+
+-- Our engine has the addresses, and the kernel there none: what is not on the link goes to the
+-- neighbour, if that is a router.
+local function move_in(self)
+  for _, address in ipairs(#self.ends > 0 and self.addresses or {}) do
+    local ending = end_of(self, address)
+    local via = ending.neighbour.router and gateway(self, ending.neighbour, address.family)
+    self.residents[#self.residents + 1] = assert(self.space:raw_inhabit(ending.iface,
+      address.text, address.bits, via or nil))
+  end
+end
+
 local function build(self, options)
   self.switch = assert(core.netns())
   for name, fields in pairs(options.hosts) do
@@ -272,26 +338,17 @@ local function build(self, options)
   for i, fields in ipairs(options.links) do add_link(self, i, fields) end
   for _, each in pairs(self.hosts) do
     if each.router then assert(each.space:raw_forward()) end
-    local six = false
-    for _, address in ipairs(each.addresses) do
-      six = six or address.family == "ip6"
-      if #each.ends > 0 then
-        local iface = end_of(each, address).iface
-        assert(each.space:raw_address(iface, address.text, address.bits))
-      end
-    end
-    -- A router looks for neighbours (NDP) from its link-local address, and gives up without one.
-    for _, ending in ipairs(six and each.ends or {}) do
-      assert(each.space:raw_link_local(ending.iface, ending.side))
-    end
+    if each.engine then move_in(each) else give_addresses(each) end
   end
-  for _, each in pairs(self.hosts) do add_routes(each) end
+  for _, each in pairs(self.hosts) do
+    if not each.engine then add_routes(each) end
+  end
 end
 
 --- Makes a network: `hosts`, by name, lists of addresses with their prefixes, and router = true for
--- one that forwards; `links`, a list of two names each and what the link is like; `seed` (that of
--- --seed, or a new one). Raises what stands against it: an error of kind environment where the
--- kernel refuses.
+-- one that forwards, engine = true for one that is ours; `links`, a list of two names each and what
+-- the link is like; `seed` (that of --seed, or a new one). Raises what stands against it: an error
+-- of kind environment where the kernel refuses.
 function lab.network(options)
   options = check.options(options, { hosts = true, links = true, seed = true })
   check.list("links", options.links)

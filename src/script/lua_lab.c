@@ -1,11 +1,15 @@
-/* lua_lab: network namespaces as userdata: tcplua.lab makes hosts of them. */
+/* lua_lab: network namespaces as userdata, and stacks of ours on their interfaces: tcplua.lab makes
+ * hosts of them. */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "host/netns.h"
 #include "script/modules.h"
 #include "script/util.h"
+#include "stack/stack.h"
 
-#define NETNS "tcplua.netns"
+#define NETNS    "tcplua.netns"
+#define RESIDENT "tcplua.resident"
 
 struct space {
     int fd; /* -1: closed */
@@ -140,6 +144,68 @@ static int space_close(lua_State *L)
     return 0;
 }
 
+/* --- our engine on a host -----------------------------------------------------------------------
+ */
+
+struct resident {
+    uint64_t stack; /* its number; 0: closed */
+};
+
+/* The link to an interface of a namespace, for one of its addresses, since another one has a link
+ * of its own there; NULL with `err`. */
+static struct link *open_inside(int netns, const char *iface, const struct addr *local,
+                                struct error *err)
+{
+    char text[ADDR_TEXT], filter[ADDR_TEXT + 32];
+    snprintf(filter, sizeof filter, "%s or host %s", local->kind == ADDR_IP4 ? "arp" : "icmp6",
+             addr_format(local, text));
+    int back = netns_enter(netns, err);
+    if (back < 0)
+        return NULL;
+    struct link *link = link_open_packet(iface, filter, err);
+    netns_leave(back);
+    if (link && !link_packet_incoming(link, err)) {
+        link_close(link);
+        link = NULL;
+    }
+    if (link)
+        link->gso = 0; /* the socket for that is opened when it is needed, and not there */
+    return link;
+}
+
+/* raw_inhabit(iface, address, bits [, gateway]) -> resident | nil, error: our engine has the
+ * address there */
+static int space_raw_inhabit(lua_State *L)
+{
+    struct error err;
+    struct addr local, gateway = {.kind = ADDR_NONE};
+    int fd = check_space(L, 1);
+    const char *iface = luaL_checkstring(L, 2);
+    if (!parse_ip(&local, check_text(L, 3), "address", &err) ||
+        (!lua_isnoneornil(L, 5) && !parse_ip(&gateway, check_text(L, 5), "gateway", &err)))
+        return push_failure(L, &err);
+    uint8_t bits = check_bits(L, 4, &local);
+    struct resident *resident = lua_newuserdatauv(L, sizeof *resident, 0);
+    resident->stack = 0;
+    luaL_setmetatable(L, RESIDENT);
+    struct link *link = open_inside(fd, iface, &local, &err);
+    struct stack *stack = link ? stack_attach(the_network(L), link, &local, false, &err) : NULL;
+    if (!stack)
+        return push_failure(L, &err);
+    stack_route(stack, bits, &gateway);
+    resident->stack = stack->number;
+    return 1;
+}
+
+/* close(): may be repeated. Ends its connections with a reset. */
+static int resident_close(lua_State *L)
+{
+    struct resident *resident = luaL_checkudata(L, 1, RESIDENT);
+    stack_detach(the_network(L), resident->stack);
+    resident->stack = 0;
+    return 0;
+}
+
 void open_lab(lua_State *L)
 {
     static const luaL_Reg methods[] = {
@@ -148,6 +214,7 @@ void open_lab(lua_State *L)
         {"raw_link_local", space_raw_link_local},
         {"raw_route", space_raw_route},
         {"raw_forward", space_raw_forward},
+        {"raw_inhabit", space_raw_inhabit},
         {"raw_fd", space_raw_fd},
         {"close", space_close},
         {NULL, NULL},
@@ -161,7 +228,17 @@ void open_lab(lua_State *L)
         {"prefix", core_prefix},
         {NULL, NULL},
     };
+    static const luaL_Reg resident_methods[] = {
+        {"close", resident_close},
+        {NULL, NULL},
+    };
+    static const luaL_Reg resident_meta[] = {
+        {"__gc", resident_close},
+        {NULL, NULL},
+    };
     new_class(L, NETNS, methods, meta);
+    lua_pop(L, 1);
+    new_class(L, RESIDENT, resident_methods, resident_meta);
     lua_pop(L, 1);
     luaL_setfuncs(L, functions, 0);
 }

@@ -54,7 +54,8 @@ struct network {
     struct network_options options;
     struct clock clock;
     struct stack *stacks;
-    uint64_t closed; /* how often it was: pointers to stacks from before are of no use */
+    uint64_t made;   /* how many stacks there have been */
+    uint64_t closed; /* how often stacks were: pointers to any from before are of no use */
     struct tap *taps;
     struct input *inputs;
     struct source *ready_first, *ready_last;

@@ -29,6 +29,7 @@ static struct stack *put_stack(struct network *network, struct link *link, struc
     }
     stack->network = network;
     stack->link = link;
+    stack->number = ++network->made;
     stack->next = network->stacks;
     network->stacks = stack;
     return stack;
@@ -52,6 +53,23 @@ struct stack *stack_attach(struct network *network, struct link *link, const str
             stack->local = *local;
     }
     return stack;
+}
+
+void stack_route(struct stack *stack, uint8_t bits, const struct addr *gateway)
+{
+    stack->bits = bits;
+    stack->gateway = *gateway;
+}
+
+void stack_detach(struct network *network, uint64_t number)
+{
+    struct stack *stack = network->stacks;
+    while (stack && stack->number != number)
+        stack = stack->next;
+    if (!stack)
+        return;
+    network->closed++;
+    stack_free(stack);
 }
 
 /* The interface `name`, which must exist and be up; "" gives one with index 0. */
@@ -232,7 +250,8 @@ bool network_source(struct network *network, const struct addr *dst, struct addr
         return true;
     }
     for (struct stack *stack = network->stacks; stack; stack = stack->next)
-        if (stack->attached && stack->local.kind == dst->kind && !addr_equal(&stack->local, dst)) {
+        if (stack->attached && stack->bits == 0 && stack->local.kind == dst->kind &&
+            !addr_equal(&stack->local, dst)) {
             *src = stack->local;
             return true;
         }
@@ -328,6 +347,9 @@ bool stack_hop(struct stack *stack, const struct addr *dst, struct addr *hop, ui
     struct route found = {.ifindex = 0};
     *hop = *dst;
     *mtu = stack->link->mtu;
+    if (stack->gateway.kind == dst->kind && !addr_is_broadcast(dst) && !addr_is_multicast(dst) &&
+        !addr_same_prefix(&stack->local, dst, stack->bits))
+        *hop = stack->gateway;
     if (!stack->attached) {
         bool routed = stack->host_address && !stack->exact;
         bool anywhere = addr_is_zero(&stack->local) || addr_is_loopback(&stack->local);

@@ -50,7 +50,10 @@ struct stack {
     struct addr local;            /* ADDR_NONE until the first connection, on an attached link */
     bool host_address;            /* the kernel owns `local` too: guards are needed */
     bool exact;                   /* only sends, what a raw socket would mend: see stack_exact() */
-    bool attached;                /* the link was given: every destination is on it */
+    bool attached;                /* the link was given: what is not behind the gateway is on it */
+    uint8_t bits;                 /* of `local`: what does not begin so is behind the gateway */
+    struct addr gateway;          /* ADDR_NONE: there is none */
+    uint64_t number;              /* no other stack of the network has had it */
     bool unseen;                  /* neither traced nor recorded: the far end of --sim */
     uint32_t ifindex;             /* 0 on raw and attached links */
     uint16_t port_low, port_high; /* what the link's filter lets in */
@@ -96,6 +99,14 @@ struct stack *stack_exact(struct network *network, const char *iface, const stru
  * the first SRC that asks for a stack. With `unseen`, -v and -w know nothing of it. */
 struct stack *stack_attach(struct network *network, struct link *link, const struct addr *local,
                            bool unseen, struct error *err);
+
+/* What does not begin with the first `bits` of an attached stack's address is reached by way of
+ * `gateway`; with ADDR_NONE nothing is. Such a stack is one of several hosts, and a script that
+ * means it says so by its address. */
+void stack_route(struct stack *stack, uint8_t bits, const struct addr *gateway);
+
+/* Ends the attached stack of this number, its connections with a reset, if it is still there. */
+void stack_detach(struct network *network, uint64_t number);
 
 /* The address that a connection to `dst` has when the script names none: the one stack's there is,
  * else what the routing table says, and in the lab our end's address instead of the kernel's. */

@@ -125,6 +125,58 @@ print unpack("x16 i", $request);
 ]] }).out, "1400")
 end)
 
+-- us -- near -- server: our engine behind a router.
+local function make_ours()
+  return lab.network {
+    seed = 7,
+    hosts = {
+      us = { "192.0.2.1/24", "2001:db8:1::1/64", engine = true },
+      near = { "192.0.2.254/24", "2001:db8:1::fe/64", "198.51.100.254/24", "2001:db8:2::fe/64",
+        router = true },
+      server = { FAR .. "/24", FAR6 .. "/64" },
+    },
+    links = { { "us", "near" }, { "near", "server" } },
+  }
+end
+
+t.test("our engine is a host: a client behind a router, in both families", function()
+  local net <close> = make_ours()
+  local server <close> = serve(net)
+  assert(net.links[1]:set { delay = 0.03, loss = 0.02 })
+  for _, dst in ipairs { FAR, FAR6 } do
+    local conn <close> = assert(net.hosts.us:connect { dst = dst, port = 80 })
+    t.equal(#assert(conn:read_all()), 100000)
+    t.within(conn:info().srtt, 0.06, 1, "round trip")
+  end
+  t.equal(net.links[1].back:counts().lost > 0, true)
+  t.equal(server:running(), true)
+end)
+
+t.test("our engine is a host: a server for the kernel's client", function()
+  for _, dst in ipairs { "192.0.2.1", "2001:db8:1::1" } do
+    local net <close> = make_ours()
+    local listener <close> = assert(net.hosts.us:listen { addr = dst, port = 80 })
+    local client <close> = assert(net.hosts.server:spawn { "perl", "-e", CLIENT, dst })
+    local conn = assert(listener:accept(5))
+    assert(conn:send(("y"):rep(200000)))
+    assert(conn:close(5))
+    t.equal(client:read_line(5), "200000\n")
+  end
+end)
+
+t.test("hosts of ours end with their network", function()
+  local net = make_ours()
+  local listener = assert(net.hosts.us:listen { port = 80 })
+  net:close()
+  t.equal(select(2, listener:accept(0)).code, "ETIMEDOUT")
+  listener:close()
+  local again <close> = make_ours() -- with the same addresses
+  local server <close> = serve(again)
+  local conn <close> = assert(again.hosts.us:connect { dst = FAR, port = 80 })
+  t.equal(#assert(conn:read_all()), 100000)
+  t.equal(server:running(), true)
+end)
+
 t.test("a server that cannot listen", function()
   local net <close> = lab.network { hosts = { a = { "10.0.0.1/24" } }, links = {} }
   local none, err = net.hosts.a:serve("exit 3", 80)
@@ -164,8 +216,16 @@ t.test("what cannot be is said", function()
   refused("'10.0.0.1/33' is no address with a prefix", { a = { "10.0.0.1/33" } })
   refused("there is no host 'b'", { a = { "10.0.0.1/24" } }, { { "a", "b" } })
   refused("unknown option 'gate'", { a = { gate = 1 } })
+  refused("our engine is no router", { a = { "10.0.0.1/24", engine = true, router = true } })
   refused("no neighbour has an address of the prefix of 10.0.9.1/24", { a = { "10.0.9.1/24" },
     b = { "10.0.1.1/24" }, c = { "10.0.2.1/24" } }, { { "a", "b" }, { "a", "c" } })
+  local mixed <close> = lab.network { links = { { "a", "b" } },
+    hosts = { a = { "10.0.0.1/24", engine = true }, b = { "10.0.0.2/24" } } }
+  t.contains(select(2, pcall(mixed.hosts.a.run, mixed.hosts.a, "true")), "no program runs")
+  t.contains(select(2, pcall(mixed.hosts.b.listen, mixed.hosts.b, { port = 80 })),
+    "host 'b' is the kernel's")
+  t.contains(select(2, pcall(mixed.hosts.a.connect, mixed.hosts.a, { dst = "::2", port = 80 })),
+    "host 'a' has no address of the family of ::2")
   refused("loss", { a = { "10.0.0.1/24" }, b = { "10.0.0.2/24" } }, { { "a", "b", loss = 2 } })
 end)
 
