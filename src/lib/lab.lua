@@ -26,6 +26,10 @@
 --     hosts = { us = { "192.0.2.1/24", engine = true }, … }
 --     local conn <close> = assert(net.hosts.us:connect { dst = "198.51.100.2", port = 80 })
 --
+-- A router with nat = "server" gives its own address to what it forwards to that neighbour, who
+-- finds no way in by itself. The kernel does that, at the word of the program nft: where there is
+-- none, or the kernel refuses, lab.network raises an error of code EOPNOTSUPP.
+--
 -- What a link does to datagrams is done by us, with the words of tcplua.sim: a table has mtu (that
 -- of its interfaces, 1500) and what paths are like; both ways are the same until somebody changes
 -- one of them. Datagrams pass while the script waits, as it does for a program or a connection.
@@ -184,10 +188,13 @@ local function new_host(name, fields)
       self.addresses[key] = read_address(name, value)
     elseif key == "router" or key == "engine" then
       self[key] = value == true
+    elseif key == "nat" then
+      self.nat = value
     else
       check.fail(("host '%s': unknown option '%s'"):format(name, core.escape(tostring(key))))
     end
   end
+  self.router = self.router or self.nat ~= nil
   if self.engine and self.router then
     check.fail(("host '%s': our engine is no router"):format(name))
   end
@@ -211,21 +218,26 @@ local function end_of(self, address)
       address.text, address.bits))
 end
 
--- The first steps from a host to all that it can reach over routers: host -> neighbour.
+-- Whether a host is seen from outside of its NAT by whoever comes to it from `before`.
+local function hides(self, before) return self.nat ~= nil and self.nat == before.name end
+
+-- The first steps from a host to all that it can reach over routers: host -> neighbour. The list of
+-- those, in order; and from where each was reached.
 local function first_steps(from)
-  local steps, queue = { [from] = from }, { from }
+  local steps, queue, before = { [from] = from }, { from }, { [from] = from }
   for _, here in ipairs(queue) do
-    if here == from or here.router then
+    if here == from or here.router and not hides(here, before[here]) then
       for _, ending in ipairs(here.ends) do
         local next_host = ending.neighbour
         if not steps[next_host] then
           steps[next_host] = here == from and next_host or steps[here]
+          before[next_host] = here
           queue[#queue + 1] = next_host
         end
       end
     end
   end
-  return steps, queue
+  return steps, queue, before
 end
 
 -- An address of a neighbour that `from` sees, of a family.
@@ -236,12 +248,13 @@ local function gateway(from, neighbour, family)
 end
 
 local function add_routes(from)
-  local steps, reached = first_steps(from)
+  local steps, reached, before = first_steps(from)
   local known = {}
   for _, address in ipairs(from.addresses) do known[address.prefix] = true end
   for _, far in ipairs(reached) do
     for _, address in ipairs(far.addresses) do
-      local via = not known[address.prefix] and gateway(from, steps[far], address.family)
+      local seen = not hides(far, before[far]) or in_prefix(before[far], address.prefix)
+      local via = seen and not known[address.prefix] and gateway(from, steps[far], address.family)
       if via then
         known[address.prefix] = true
         assert(from.space:raw_route(address.network, address.bits, via))
@@ -317,12 +330,37 @@ local function give_addresses(self)
   end
 end
 
+local NAT_RULES <const> = [[table inet tcplua {
+  chain out { type nat hook postrouting priority 100; oifname "%s" masquerade; }
+}]]
+
+-- What goes to the neighbour of that name goes in this host's name.
+local function translate(self)
+  local iface
+  for _, ending in ipairs(self.ends) do
+    if ending.neighbour.name == self.nat then iface = ending.iface end
+  end
+  if not iface then
+    check.fail(("host '%s': nat: '%s' is no neighbour of it"):format(self.name,
+      core.escape(tostring(self.nat))))
+  end
+  local done, err = self:run { stderr = "pipe", env = { RULES = NAT_RULES:format(iface) },
+    shell = 'PATH=$PATH:/usr/sbin:/sbin; exec nft "$RULES"' }
+  if not done then error(err, 0) end
+  if done.code ~= 0 then
+    error(core.error { kind = "environment", code = "EOPNOTSUPP", message =
+      ("host '%s' cannot be a NAT here: %s"):format(self.name,
+        core.escape(done.err:match "^[^\n]*")) }, 0)
+  end
+end
+
 -- Our engine has the addresses, and the kernel there none: what is not on the link goes to the
 -- neighbour, if that is a router.
 local function move_in(self)
   for _, address in ipairs(#self.ends > 0 and self.addresses or {}) do
     local ending = end_of(self, address)
-    local via = ending.neighbour.router and gateway(self, ending.neighbour, address.family)
+    local leads = ending.neighbour.router and not hides(ending.neighbour, self)
+    local via = leads and gateway(self, ending.neighbour, address.family)
     self.residents[#self.residents + 1] = assert(self.space:raw_inhabit(ending.iface,
       address.text, address.bits, via or nil))
   end
@@ -338,6 +376,7 @@ local function build(self, options)
   for i, fields in ipairs(options.links) do add_link(self, i, fields) end
   for _, each in pairs(self.hosts) do
     if each.router then assert(each.space:raw_forward()) end
+    if each.nat then translate(each) end
     if each.engine then move_in(each) else give_addresses(each) end
   end
   for _, each in pairs(self.hosts) do
@@ -346,9 +385,10 @@ local function build(self, options)
 end
 
 --- Makes a network: `hosts`, by name, lists of addresses with their prefixes, and router = true for
--- one that forwards, engine = true for one that is ours; `links`, a list of two names each and what
--- the link is like; `seed` (that of --seed, or a new one). Raises what stands against it: an error
--- of kind environment where the kernel refuses.
+-- one that forwards, nat = NEIGHBOUR for one that does so in its own name, engine = true for one
+-- that is ours; `links`, a list of two names each and what the link is like; `seed` (that of
+-- --seed, or a new one). Raises what stands against it: an error of kind environment where the
+-- kernel refuses.
 function lab.network(options)
   options = check.options(options, { hosts = true, links = true, seed = true })
   check.list("links", options.links)

@@ -5,6 +5,7 @@ local process = require "tcplua.process"
 local t = require "harness"
 
 local SELF <const> = io.open "/proc/self/stat":read "n"
+local PROGRAM <const> = os.getenv "TCPLUA" or "/proc/" .. SELF .. "/exe"
 
 if assert(process.run "command -v perl").code ~= 0 then
   print "skipped: the programs on the hosts are written in perl, which is not here"
@@ -164,6 +165,66 @@ t.test("our engine is a host: a server for the kernel's client", function()
   end
 end)
 
+-- us, inside -- gate -- server: the gate is a NAT.
+local WHO <const> = { "perl", "-e", [[
+use Socket qw(:DEFAULT inet_ntop pack_sockaddr_in6 unpack_sockaddr_in6);
+socket(S, AF_INET6, SOCK_STREAM, 0) or die;
+bind(S, pack_sockaddr_in6(80, "\0" x 16)) or die;
+listen(S, 5);
+while (my $peer = accept(C, S)) {
+  print C inet_ntop(AF_INET6, (unpack_sockaddr_in6 $peer)[1]), "\n";
+  close C;
+}
+]] }
+
+local ASK <const> = [[
+use Socket qw(:DEFAULT inet_pton pack_sockaddr_in6);
+socket(S, AF_INET, SOCK_STREAM, 0) or die;
+connect(S, pack_sockaddr_in(80, inet_pton(AF_INET, $ARGV[0]))) or die "$!\n";
+print <S>;
+]]
+
+t.test("behind a NAT the server sees the router's address, and nobody gets in", function()
+  local ok, net = pcall(lab.network, {
+    hosts = {
+      us = { "192.0.2.1/24", "2001:db8:1::1/64", engine = true },
+      inside = { "10.0.0.2/24" },
+      gate = { "192.0.2.254/24", "2001:db8:1::fe/64", "10.0.0.254/24", "198.51.100.254/24",
+        "2001:db8:2::fe/64", nat = "server" },
+      server = { FAR .. "/24", FAR6 .. "/64" },
+    },
+    links = { { "us", "gate" }, { "inside", "gate" }, { "gate", "server" } },
+  })
+  if not ok and net.code == "EOPNOTSUPP" then
+    print("# skipped: " .. net.message)
+    return
+  end
+  local _ <close> = ok and net or error(net, 0)
+  local server <close> = assert(net.hosts.server:serve(WHO, 80))
+  for dst, seen in pairs { [FAR] = "::ffff:198.51.100.254\n", [FAR6] = "2001:db8:2::fe\n" } do
+    local conn <close> = assert(net.hosts.us:connect { dst = dst, port = 80, timeout = 5 })
+    t.equal(conn:read_line(), seen)
+  end
+  t.equal(assert(net.hosts.inside:run { "perl", "-e", ASK, FAR }).out, "::ffff:198.51.100.254\n")
+  local refused = assert(net.hosts.server:run { "perl", "-e", ASK, "10.0.0.2", stderr = "pipe" })
+  t.equal(refused.err, "Network is unreachable\n")
+  t.equal(server:running(), true)
+end)
+
+t.test("where there can be no NAT that is said", function()
+  local folder = assert(process.run "mktemp -d").out:match "[^\n]+"
+  local script = [[require "tcplua.lab".network {
+    hosts = { a = { "10.0.0.1/24", nat = "b" }, b = { "10.0.0.2/24" } },
+    links = { { "a", "b" } } }]]
+  assert(process.run(("printf '#!/bin/sh\necho no such thing >&2; exit 1' >%s/nft; chmod +x %s/nft")
+    :format(folder, folder)))
+  local result = assert(process.run { PROGRAM, "--lab", "-e", script, stderr = "pipe",
+    env = { PATH = folder .. ":" .. os.getenv "PATH" } })
+  t.equal(result.err, "tcplua: host 'a' cannot be a NAT here: no such thing\n")
+  t.equal(result.code, 4)
+  assert(process.run { "rm", "-r", folder })
+end)
+
 t.test("hosts of ours end with their network", function()
   local net = make_ours()
   local listener = assert(net.hosts.us:listen { port = 80 })
@@ -217,6 +278,7 @@ t.test("what cannot be is said", function()
   refused("there is no host 'b'", { a = { "10.0.0.1/24" } }, { { "a", "b" } })
   refused("unknown option 'gate'", { a = { gate = 1 } })
   refused("our engine is no router", { a = { "10.0.0.1/24", engine = true, router = true } })
+  refused("nat: 'c' is no neighbour", { a = { "10.0.0.1/24", nat = "c" } })
   refused("no neighbour has an address of the prefix of 10.0.9.1/24", { a = { "10.0.9.1/24" },
     b = { "10.0.1.1/24" }, c = { "10.0.2.1/24" } }, { { "a", "b" }, { "a", "c" } })
   local mixed <close> = lab.network { links = { { "a", "b" } },
