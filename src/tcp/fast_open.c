@@ -46,7 +46,7 @@ void fast_open_heard(struct tcp *tcp, const struct segment *syn)
 
 void fast_open_acked(struct tcp *tcp, uint32_t ack)
 {
-    uint32_t taken = seq_beyond(seq_min(ack, tcp->iss + 1 + tcp->syn_text), tcp->iss + 1);
+    uint32_t taken = seq_beyond(seq_min(ack, sendbuf_end(&tcp->send)), tcp->iss + 1);
     if (taken == 0)
         return;
     sendbuf_drop(&tcp->send, taken);

@@ -24,7 +24,8 @@ void fast_open_ask(struct tcp *tcp, struct segment *syn);
 /* The SYN-ACK, or SYN, of the peer has come: a cookie in it is kept. */
 void fast_open_heard(struct tcp *tcp, const struct segment *syn);
 
-/* The handshake ends with this ACK: what of our SYN's data it covers has been sent. */
+/* The handshake ends with this ACK: what it covers of the data that went with the SYN, or was sent
+ * by hand behind it, has been sent. */
 void fast_open_acked(struct tcp *tcp, uint32_t ack);
 
 /* Whether the data of a SYN to our listener counts. If not, it will come again. */

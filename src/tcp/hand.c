@@ -192,10 +192,7 @@ void tcp_sent(struct tcp *tcp, const struct segment *s, int64_t now)
     }
     if (first)
         offered(tcp, s);
-    bool whole = s->length == 0 || kept(tcp, s);
-    if (first && whole)
-        tcp->syn_text = (uint32_t)s->length;
-    if (whole && s->flags & TCP_FIN)
+    if ((s->length == 0 || kept(tcp, s)) && s->flags & TCP_FIN)
         ended(tcp, now);
     if (tcp->snd_nxt == before)
         return;

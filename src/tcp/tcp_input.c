@@ -261,7 +261,7 @@ static void enter_established(struct tcp *tcp, const struct segment *s, int64_t 
     tcp->snd_una = tcp->limited = tcp->iss + 1;
     if (!tcp->early)
         fast_open_acked(tcp, s->ack);
-    tcp->cursor = tcp->early ? tcp->snd_nxt : tcp->snd_una;
+    tcp->cursor = tcp->snd_nxt;
     tcp->waited = now;
     tcp->timeouts = 0;
     if (tcp->syn_lost)
