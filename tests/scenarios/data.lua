@@ -6,17 +6,10 @@ local test = require "tcplua.test"
 
 sut.model(peer.obey)
 
--- A connection whose server does one thing for ever, and has acknowledged that it was told.
-local function talk(row, command, options)
-  local conn, at = peer.talk(row, command, options)
-  conn:expect { flags = ".", ack = at }
-  return conn, at
-end
-
 -- --- order ---------------------------------------------------------------------------------------
 
 it("hands on data in the order of its numbers #arrival_order", peer.both, function(row)
-  local conn <close>, at = talk(row, "echo")
+  local conn <close>, at = peer.reading(row, "echo")
   conn:ignore "pure_ack"
   conn:inject { seq = at + 3, data = "def" }
   conn:inject { seq = at, data = "abc" }
@@ -24,7 +17,7 @@ it("hands on data in the order of its numbers #arrival_order", peer.both, functi
 end)
 
 it("hands on what overlaps once #overlap_twice", peer.both, function(row)
-  local conn <close>, at = talk(row, "echo")
+  local conn <close>, at = peer.reading(row, "echo")
   conn:ignore "pure_ack"
   conn:inject { seq = at, data = "abcd" }
   conn:next { seq = 1, data = "abcd" }
@@ -33,7 +26,7 @@ it("hands on what overlaps once #overlap_twice", peer.both, function(row)
 end)
 
 it("hands on what comes again once #old_data_taken", peer.both, function(row)
-  local conn <close>, at = talk(row, "echo")
+  local conn <close>, at = peer.reading(row, "echo")
   conn:inject { seq = at, data = "abc" }
   conn:expect { seq = 1, data = "abc" }
   conn:inject { seq = at, data = "abc" }
@@ -44,7 +37,7 @@ end)
 -- --- acknowledgements ----------------------------------------------------------------------------
 
 it("acknowledges what comes again #old_data_unacknowledged", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   conn:inject { seq = at, data = "abc" }
   conn:next { flags = ".", ack = at + 3 }
   conn:inject { seq = at, data = "abc" }
@@ -52,7 +45,7 @@ it("acknowledges what comes again #old_data_unacknowledged", peer.both, function
 end)
 
 it("acknowledges at once what lies behind a gap #gap_unanswered", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   for i = 1, 3 do -- three tell the sender to send the gap again (RFC 5681 3.2)
     conn:inject { seq = at + 3 * i, data = "xyz" }
     conn:next { flags = ".", ack = at }
@@ -63,7 +56,7 @@ end)
 
 it("acknowledges two full segments within half a second #acks_too_seldom", peer.both, function(row)
   local FULL <const> = ("x"):rep(1400)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   for _ = 1, 12 do -- it may be in more of a hurry at first
     conn:inject { seq = at, data = FULL }
     conn:inject { seq = at + #FULL, data = FULL }
@@ -75,7 +68,7 @@ end)
 -- --- selective acknowledgements ------------------------------------------------------------------
 
 it("says which data lies behind a gap #sack_blocks_off_by_one", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   conn:inject { seq = at + 3, data = "def" }
   conn:next { ack = at, options = { sack = { { at + 3, at + 6 } } } }
   conn:abort()
@@ -83,7 +76,7 @@ end)
 
 it("names the newest block first, and the others again #sack_oldest_first", peer.both,
   function(row)
-    local conn <close>, at = talk(row, "drain")
+    local conn <close>, at = peer.reading(row, "drain")
     conn:inject { seq = at + 3, data = "def" }
     conn:inject { seq = at + 9, data = "jkl" }
     conn:expect { ack = at, options = { sack = { { at + 9, at + 12 }, { at + 3, at + 6 } } } }
@@ -91,7 +84,7 @@ it("names the newest block first, and the others again #sack_oldest_first", peer
   end)
 
 it("says which data came twice #dsack_missing", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   conn:inject { seq = at, data = "abc" }
   conn:next { flags = ".", ack = at + 3 }
   conn:inject { seq = at, data = "abc" }
@@ -101,13 +94,13 @@ end)
 -- --- what must not be taken in -------------------------------------------------------------------
 
 it("takes in nothing from beyond its window #window_unwatched", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   conn:inject { seq = at + 0x10000000, data = "abc" }
   conn:next { flags = ".", len = 0, ack = at, options = { sack = expect.absent } }
 end)
 
 it("takes in nothing with a wrong checksum #checksum_unread", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   conn:inject { seq = at, data = "bad", checksum = 0xbad }
   conn:inject { seq = at + 3, data = "good" }
   conn:next { flags = ".", ack = at }
@@ -116,7 +109,7 @@ end)
 
 it("takes in nothing with a header that is too short #header_length_unread", peer.both,
   function(row)
-    local conn <close>, at = talk(row, "drain")
+    local conn <close>, at = peer.reading(row, "drain")
     conn:inject { seq = at, data = "bad", offset = 4 }
     conn:inject { seq = at + 3, data = "good" }
     conn:next { flags = ".", ack = at }
@@ -124,7 +117,7 @@ it("takes in nothing with a header that is too short #header_length_unread", pee
   end)
 
 it("takes in no data without an ACK #data_without_ack", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   conn:inject { seq = at, data = "bad", flags = "P" }
   conn:inject { seq = at + 3, data = "good" }
   conn:next { flags = ".", ack = at }
@@ -132,7 +125,7 @@ it("takes in no data without an ACK #data_without_ack", peer.both, function(row)
 end)
 
 it("does not mind reserved bits #reserved_bits_refused", peer.both, function(row)
-  local conn <close>, at = talk(row, "drain")
+  local conn <close>, at = peer.reading(row, "drain")
   conn:inject { seq = at, data = "abc", reserved = 7 }
   conn:next { flags = ".", ack = at + 3 }
 end)

@@ -4,7 +4,7 @@
 --     sut.model(peer.obey)                                -- in simulations
 --
 --     it("...", peer.both, function(row)                  -- IPv4 and IPv6
---       local conn <close>, at = peer.talk(row, "drain")
+--       local conn <close>, at = peer.reading(row, "drain")
 --       conn:inject { seq = at, data = "abc" }
 --       conn:expect { flags = ".", ack = at + 3 }
 --     end)
@@ -122,6 +122,14 @@ function peer.talk(row, command, options)
   local conn = assert(sut.connect(all))
   assert(conn:send(command .. "\n"))
   return conn, #command + 2
+end
+
+--- The same for a command that only reads at first ("drain", "echo"), and it is acknowledged
+-- already: no ACK for it comes together with that of what is sent next.
+function peer.reading(row, command, options)
+  local conn, at = peer.talk(row, command, options)
+  conn:expect { flags = ".", ack = at }
+  return conn, at
 end
 
 --- Connects with a SYN made by hand (fields for inject: options, data, ...), in manual. Returns the
