@@ -176,14 +176,22 @@ t.test("the same in a simulation, and nowhere", function()
   run("talk.lua", 77, "no server to test: --serve or --server names one")
 end)
 
-t.test("a server by its address", function()
-  local server <close> = assert(process.spawn {
-    "perl", FOLDER .. "/server.pl", "9001", "ip" })
-  t.equal(server:read_line(10), "the server is ready\n")
-  local uid = assert(process.run "id -u").out
-  if uid ~= "0\n" then return end -- a program that we start may not open raw sockets
-  run("--server 192.0.2.2:9001 talk.lua", 0, "1 file, host, ", "1 passed, 1 skipped")
-end)
+t.test("the same file: a simulation, the lab, and a server by its address, in both families",
+  function()
+    local file <const> = "--filter %s talk.lua"
+    local server <close> = assert(process.spawn { "perl", FOLDER .. "/server.pl", "9001" })
+    t.equal(server:read_line(10), "the server is ready\n")
+    local uid = assert(process.run "id -u").out
+    for family, place in pairs { ip = "192.0.2.2:9001", ip6 = "[2001:db8::2]:9001" } do
+      local filter = file:format("'family=" .. family .. "[],]'")
+      run("--network sim " .. filter, 0, ", sim, ", "1 passed in")
+      run(SERVE:format "" .. filter, 0, ", lab, ", "1 passed in")
+      if uid == "0\n" then -- else a program that we start may not open raw sockets
+        run(("--server '%s' %s"):format(place, filter), 0, "1 file, host, ", "1 passed in")
+        run(("--server '%s' talk.lua"):format(place), 0, "1 passed, 1 skipped")
+      end
+    end
+  end)
 
 t.test("a client is started against our listener", function()
   run("--client 'exec perl client.pl' client.lua", 0, "1 passed in")
