@@ -145,8 +145,9 @@ local function mark(strings)
   return strings.event or list[#list] and list[#list].time or core.wall()
 end
 
-local function consume(strings, s, at)
+local function consume(strings, s, at, wanted)
   rawset(s, "consumed", "expected at " .. at)
+  rawset(s, "wanted", wanted.text)
   strings.event = s.time
 end
 
@@ -283,7 +284,7 @@ function conn:expect(what, options)
       wanted = wanted, candidates = candidates(strings),
     })
   end
-  consume(strings, s, (place()))
+  consume(strings, s, (place()), wanted)
   return check_time(strings, o, wanted, s, from) and s or nil
 end
 
@@ -306,7 +307,7 @@ function conn:next(what, options)
       candidates = { s }, focus = s.index,
     })
   end
-  consume(strings, s, (place()))
+  consume(strings, s, (place()), wanted)
   return check_time(strings, o, wanted, s, from) and s or nil
 end
 
@@ -318,7 +319,7 @@ function conn:none(what, seconds, options)
   local strings = begin(self)
   local s = await(strings, core.now() + seconds, first_match(wanted))
   if not s then return true end
-  consume(strings, s, (place()))
+  consume(strings, s, (place()), wanted)
   return failure(strings, o, {
     message = ("a segment '%s' came, wanted none within %g s"):format(wanted.text, seconds),
     notes = { ("it is #%d: %s"):format(s.index, segment.brief(s)) }, focus = s.index,
@@ -339,6 +340,7 @@ function conn:any_order(list, options)
       for i = 1, #list do
         if not found[i] and wanted[i]:matches(s) then
           found[i] = s
+          consume(strings, s, at, wanted[i])
           return s
         end
       end
@@ -347,7 +349,6 @@ function conn:any_order(list, options)
   while left > 0 do
     local s = await(strings, deadline, next_match)
     if not s then break end
-    consume(strings, s, at)
     left = left - 1
   end
   for i = 1, #list do
@@ -419,16 +420,15 @@ function expect.leftovers(self)
   return lines
 end
 
---- Writes the exchange as PREFIX.pcapng, with a comment at each packet that the script had to do
--- with, and as text; returns a list of the two paths.
+--- Writes the exchange as PREFIX.pcapng, with a comment at each packet: itself in the connection's
+-- numbers, what the script had to do with it, a change of state; and as text; returns a list of the two paths.
 function expect.save(self, prefix)
   local list = self:segments()
   local out <close> = assert(capture.create(prefix .. ".pcapng"))
   for _, s in ipairs(list) do
-    local note = explain.note(s)
-    assert(out:write(s.packet, {
-      time = s.time, sent = s.direction == "out", comment = note and tostring(s) .. ": " .. note,
-    }))
+    local note = explain.comment(s)
+    assert(out:write(s.packet, { time = s.time, sent = s.direction == "out",
+      comment = ("#%d %s%s"):format(s.index, tostring(s), note and "\n" .. note or "") }))
   end
   local text = assert(io.open(prefix .. ".txt", "w"))
   text:write(explain.ladder(list))

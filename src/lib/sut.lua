@@ -44,10 +44,11 @@ local END_TIME <const> = 1      -- and that a server which does not listen any m
 local LOOK_EVERY <const> = 0.005
 local OTHER_FAMILY <const> = 0.1 -- that it may take to listen in its second family
 local ACCEPT_STEP <const> = 0.1
-local KEPT_MAX <const> = 65536  -- bytes of what a program has printed during a test
+local KEPT_MAX <const> = 65536  -- bytes of what a program has printed during a test, the last
 local SHELL <const> = "exec 2>&1; "
 
 local settings = { network = "host" }
+local printed = {} -- during the test: what they have, by "server" and "client"
 local server      -- { child =, kept = }: the program, while there is one
 local broken      -- why there will never be one
 local model       -- the server of simulations,
@@ -93,9 +94,13 @@ function Kept:drain()
   end
 end
 
--- Prints what has come, each line with the word before it, and forgets it.
+-- Prints what has come, each line with the word before it, and leaves it to sut.save.
 function Kept:flush()
   self:drain()
+  local before = printed[self.word] or { text = "", cut = 0 }
+  local over = math.max(#before.text + #self.text - KEPT_MAX, 0)
+  printed[self.word] = { text = (before.text .. self.text):sub(over + 1),
+    cut = before.cut + self.cut + over }
   if self.cut > 0 then io.write(self.word, ": [", self.cut, " bytes left out]\n") end
   for line in self.text:gmatch "[^\n]+" do io.write(self.word, ": ", line, "\n") end
   self.text, self.cut = "", 0
@@ -413,8 +418,21 @@ function sut.prepare(given)
   end
 end
 
+--- Puts what the programs have printed during the test into files of this folder: server.txt and
+-- client.txt, of those that printed anything.
+function sut.save(folder)
+  for word, kept in pairs(printed) do
+    if kept.text ~= "" then
+      local file <close> = assert(io.open(("%s/%s.txt"):format(folder, word), "wb"))
+      if kept.cut > 0 then file:write(("[%d bytes left out]\n"):format(kept.cut)) end
+      file:write(kept.text)
+    end
+  end
+end
+
 --- Before each test: the server runs and listens. Raises what it has against that.
 function sut.begin(seed)
+  printed = {}
   if broken then error(broken, 0) end
   if settings.serve then
     local problem = look_after " after the test before this one was over"

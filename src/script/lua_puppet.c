@@ -69,14 +69,18 @@ int conn_raw_held(lua_State *L)
     return puppet ? push_datagram(L, puppet, &puppet->held[direction]) : 0;
 }
 
-/* raw_seen() -> the next packet that was sent or came, how many could not be kept | nothing */
+/* raw_seen() -> the next packet that was sent or came, how many could not be kept, and the state of
+ * the connection after it | nothing */
 int conn_raw_seen(lua_State *L)
 {
     struct puppet *puppet = check_conn(L)->puppet;
-    if (!puppet || push_datagram(L, puppet, &puppet->seen) == 0)
+    if (!puppet || !puppet->seen.first)
         return 0;
+    enum tcp_state state = puppet->seen.first->state;
+    push_datagram(L, puppet, &puppet->seen);
     lua_pushinteger(L, (lua_Integer)puppet->dropped);
-    return 2;
+    lua_pushstring(L, tcp_state_name(state));
+    return 3;
 }
 
 /* raw_draft(flags) -> the packet with these flags (a number) that would fit the connection now */

@@ -63,6 +63,7 @@ static void put(struct puppet *puppet, struct puppet_queue *queue, enum directio
     d->next = NULL;
     d->time = time;
     d->direction = direction;
+    d->state = tcp_state(puppet->endpoint->tcp);
     d->length = length;
     memcpy(d->bytes, bytes, length);
     if (queue->last)
@@ -70,6 +71,8 @@ static void put(struct puppet *puppet, struct puppet_queue *queue, enum directio
     else
         queue->first = d;
     queue->last = d;
+    if (queue == &puppet->seen)
+        puppet->arrived = direction == DIRECTION_IN ? d : NULL;
     puppet->waiting += length;
     source_ready(puppet->endpoint->stack->network, &puppet->endpoint->source);
 }
@@ -82,6 +85,8 @@ struct puppet_datagram *puppet_take(struct puppet *puppet, struct puppet_queue *
     queue->first = d->next;
     if (!queue->first)
         queue->last = NULL;
+    if (d == puppet->arrived)
+        puppet->arrived = NULL;
     puppet->waiting -= d->length;
     return d;
 }
@@ -180,6 +185,12 @@ bool puppet_input(struct stack *stack, const struct flow *flow, const uint8_t *b
     if (puppet->hooked[DIRECTION_IN])
         put(puppet, &puppet->held[DIRECTION_IN], DIRECTION_IN, bytes, length, time);
     return puppet->hooked[DIRECTION_IN] || is_spent(puppet);
+}
+
+void puppet_judged(struct puppet *puppet)
+{
+    if (puppet->arrived)
+        puppet->arrived->state = tcp_state(puppet->endpoint->tcp);
 }
 
 void puppet_receive(struct puppet *puppet, const uint8_t *bytes, size_t length)

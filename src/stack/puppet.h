@@ -20,6 +20,7 @@
 #include "base/addr.h"
 #include "base/error.h"
 #include "stack/outlet.h"
+#include "tcp/tcp.h"
 
 struct endpoint;
 
@@ -31,6 +32,7 @@ struct puppet_datagram {
     struct puppet_datagram *next;
     int64_t time; /* wall clock, the capture's for what came in */
     enum direction direction;
+    enum tcp_state state; /* of the connection, when the engine had dealt with it */
     size_t length;
     uint8_t bytes[];
 };
@@ -45,6 +47,7 @@ struct puppet {
     bool hooked[2];      /* by direction */
     bool watched;
     struct puppet_queue held[2], seen;
+    struct puppet_datagram *arrived; /* the last in `seen`, if it came in and was not taken yet */
     struct outlet outlet;
     size_t waiting;   /* bytes in the three */
     uint64_t dropped; /* datagrams that were let go of for want of room */
@@ -73,6 +76,9 @@ void puppet_sent(struct puppet *puppet, const uint8_t *bytes, size_t length);
 /* A datagram came for `flow`: whether it waits for the script now, or is the stack's to take in. */
 bool puppet_input(struct stack *stack, const struct flow *flow, const uint8_t *bytes, size_t length,
                   int64_t time);
+
+/* The engine has dealt with the datagram that came. */
+void puppet_judged(struct puppet *puppet);
 
 /* Sends a datagram of the script's as it stands, past the hook. Errors: outlet.h's. */
 bool puppet_transmit(struct puppet *puppet, const uint8_t *bytes, size_t length, struct error *err);

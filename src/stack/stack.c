@@ -598,6 +598,8 @@ static void segment_input(struct stack *stack, const struct segment *segment, in
             listener_segment(endpoint, segment, now);
         else
             tcp_input(endpoint->tcp, segment, now);
+        if (endpoint->puppet)
+            puppet_judged(endpoint->puppet);
         endpoint_dirty(endpoint);
         return;
     }

@@ -675,9 +675,21 @@ t.test("the exchange is kept where an expectation failed, with a comment at each
     t.equal(packet.tcp ~= nil, true)
     comments[#comments + 1] = info.comment
   end
-  t.contains(comments[1], "the handshake")
-  t.contains(comments[2], "by hand at a.lua:10")
-  t.contains(read(result.folder .. "/" .. folder .. "exchange.txt"), "<  P. seq 1:5 ack 1")
+  t.equal((comments[1]:gsub("win %d+ <[^>]*>", "…")), "#1 S seq 0 …\nstate: CLOSED -> SYN-SENT")
+  t.contains(comments[2], "\nthe handshake; state: SYN-SENT -> ESTABLISHED")
+  t.equal(comments[3]:find("state", 1, true), nil)
+  t.contains(table.concat(comments, "\n"), "\nby hand at a.lua:10")
+  local ladder = read(result.folder .. "/" .. folder .. "exchange.txt")
+  t.contains(ladder, "<  P. seq 1:5 ack 1")
+  t.contains(ladder, "state: SYN-SENT -> ESTABLISHED\n")
+  if have "tshark" then
+    t.contains(assert(process.run { "tshark", "-nr", result.folder .. "/" .. folder ..
+      "exchange.pcapng", "-T", "fields", "-e", "frame.comment", stderr = "null" }).out,
+      "the handshake; state: SYN-SENT -> ESTABLISHED")
+  end
+  files = { ["a.lua"] = PONG:gsub("WANTED", '"pon\\n" }; conn:expect { flags = "F."') }
+  result = expect(run(files, "--network sim --artifacts out a.lua"), 1, "no segment")
+  t.contains(read(result.folder .. "/" .. folder .. "exchange.txt"), 'expected at a.lua:11: data')
   files = { ["a.lua"] = PONG:gsub("WANTED", '"pon\\n"') }
   result = expect(run(files, "--network sim --artifacts out a.lua"), 0)
   t.equal(assert(process.run { "ls", result.folder .. "/out" }).out, "")

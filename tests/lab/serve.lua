@@ -117,6 +117,14 @@ it("shouts", function()
 end)
 ]])
 
+write("babble.lua", [[
+it("babbles", function()
+  local client = sut.client "exec perl -e 'print \"x\" x 100000, \"y\" x 100' #"
+  client:wait(5)
+  error "it babbles"
+end)
+]])
+
 local SERVE <const> = "--serve 'exec perl server.pl $TCPLUA_PORT%s' "
 
 -- Runs `tcplua test` with the words of a line.
@@ -147,6 +155,17 @@ t.test("a failure of any kind shows the exchange, and what is left over is said 
       run(what .. "-v wrong.lua", 1, "left over: not expected: #")
     end
   end)
+
+t.test("a failed test's folder has what the programs under test have printed", function()
+  run("--artifacts out " .. SERVE:format "" .. "wrong.lua", 1)
+  local file <close> = assert(io.open(FOLDER .. "/out/wrong-001-is-told-what-was-on-the-wire/" ..
+    "server.txt"))
+  t.equal(file:read "a", "the server is ready\nheard " .. ("x"):rep(200) .. "\n")
+  t.equal(io.open(FOLDER .. "/out/wrong-002-is-told-what-was-left-over/server.txt"), nil)
+  run("--artifacts out babble.lua", 1)
+  local client <close> = assert(io.open(FOLDER .. "/out/babble-001-babbles/client.txt"))
+  t.equal(client:read "a", "[34564 bytes left out]\n" .. ("x"):rep(65436) .. ("y"):rep(100))
+end)
 
 t.test("a family that the server has not is skipped", function()
   run(SERVE:format " ip" .. "talk.lua", 0, "1 passed, 1 skipped",

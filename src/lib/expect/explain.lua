@@ -23,6 +23,15 @@ function explain.note(s)
   return s.consumed or s.retransmission and "again" or nil
 end
 
+--- The same in full, for whoever reads the exchange itself: with what was expected, and what it has
+-- made of the connection.
+function explain.comment(s)
+  local parts = { explain.note(s) }
+  if s.wanted then parts[1] = ("%s: %s"):format(parts[1], s.wanted) end
+  if s.was ~= s.state then parts[#parts + 1] = ("state: %s -> %s"):format(s.was, s.state) end
+  return parts[1] and table.concat(parts, "; ")
+end
+
 -- Where two texts begin to differ, when both are too long to see it.
 local function divergence(wanted, got)
   if not wanted:find '^"' or not got:find '^"' or #wanted + #got < 60 then return "" end
@@ -63,7 +72,7 @@ local function add_candidates(lines, wanted, candidates, start)
   end
 end
 
-local function add_ladder(lines, list, start, focus, most)
+local function add_ladder(lines, list, start, focus, most, note_of)
   local last = #list
   local first = math.max(1, math.min(last - most + 1, (focus or last) - most // 2))
   if first > 1 then lines[#lines + 1] = ("    ... %d before"):format(first - 1) end
@@ -71,7 +80,7 @@ local function add_ladder(lines, list, start, focus, most)
     local s = list[i]
     local line = ("    #%-3d %7.3f  %s  %s"):format(i, s.time - start,
       s.direction == "out" and ">" or "<", clip(segment.brief(s), 64))
-    local note = explain.note(s)
+    local note = note_of(s)
     lines[#lines + 1] = note and ("%-84s %s"):format(line, note) or line
   end
   if first + most - 1 < last then
@@ -100,7 +109,7 @@ local function add_exchange(lines, conn, list, focus)
     lines[#lines + 1] = "  no segment of this connection was seen"
   else
     lines[#lines + 1] = flow_line(conn)
-    add_ladder(lines, list, list[1].time, focus, LADDER)
+    add_ladder(lines, list, list[1].time, focus, LADDER, explain.note)
   end
   lines[#lines + 1] = state_line(conn)
 end
@@ -127,7 +136,7 @@ end
 --- The whole exchange, a line for each segment.
 function explain.ladder(list)
   local lines = {}
-  if #list > 0 then add_ladder(lines, list, list[1].time, nil, #list) end
+  if #list > 0 then add_ladder(lines, list, list[1].time, nil, #list, explain.comment) end
   return table.concat(lines, "\n") .. "\n"
 end
 

@@ -140,11 +140,16 @@ local function news(self)
   end
 end
 
+-- The state before the first segment, if that is the one which opens the connection.
+local function before(s)
+  if s.tcp and s.flags:find "S" then return s.direction == "out" and "CLOSED" or "LISTEN" end
+end
+
 -- Moves what was seen into the list. Hooked segments were looked at before they were sent.
 function puppet:drain()
   if self.conn:closed() then return end
   while true do
-    local packet, dropped = self.conn:raw_seen()
+    local packet, dropped, state = self.conn:raw_seen()
     if not packet then break end
     self.dropped = dropped
     self.bytes = self.bytes + #packet
@@ -158,6 +163,9 @@ function puppet:drain()
         self.bases.irs = s.tcp.seq
       end
       rawset(s, "retransmission", again(self.seen, s))
+      rawset(s, "was", self.state or before(s) or state)
+      rawset(s, "state", state)
+      self.state = state
       list[#list + 1] = s
     end
   end

@@ -9,6 +9,7 @@
 --     s.win, s.urg, s.options  as they stand in the header; urg is nil without the flag
 --     s.retransmission         whether all of its numbers were seen in this direction before
 --     s.consumed, s.by_hand    which expectation took it; where the script injected it; or nil
+--     s.state, s.was           of the connection after and before it: "ESTABLISHED", …
 --     s.packet                 the packet; s.tcp, s.ip, s.ip6, s.icmp its layers
 --     s.sport, s.ttl, …        any other field of the TCP or the IP header, or nil
 --     tostring(s)              "P. seq 1:65 ack 7 win 502 <nop,nop,TS val 1 ecr 2>"

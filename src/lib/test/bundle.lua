@@ -1,9 +1,12 @@
 --- tcplua.test.bundle: the folder of a test that did not pass.
 --
 --     failure.txt, output.txt, again.txt   by the runner (tcplua.test.report.artifacts)
---     exchange.pcapng, exchange.txt        by the test's process: a connection of which something
---                                          was expected, with a comment at each packet that the
---                                          test had to do with; of a second one exchange-2, …
+--     exchange.pcapng, exchange.txt        by the test's process: a connection under test, with a
+--                                          comment at each packet: which expectation took it or
+--                                          which line sent it, and the change of state that it
+--                                          made; of a second one exchange-2, …
+--     server.txt, client.txt               and what the programs under test have printed
+--                                          meanwhile, the last 64 KiB
 --
 -- Both make it, so its name is told by the test alone.
 local core = require "tcplua.core"

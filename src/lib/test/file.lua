@@ -169,7 +169,7 @@ function file.main(path, ...)
       local name = node.whole_file and "" or tree.title(node)
       local folder = bundle.folder(test.artifacts, path, node.index, name)
       bundle.make(folder)
-      return folder .. "/exchange"
+      return folder
     end
   end
   local function told(node, fields)

@@ -218,9 +218,10 @@ local function try(node, context, attempt)
   add(guarded(CLEANUP_TIME, "", sut.check))
   local warnings = {}
   add(guarded(CLEANUP_TIME, "", function() warnings = verdict.leftovers() end))
-  local prefix = #problems > 0 and context.evidence and context.evidence(node) or nil
+  local folder = #problems > 0 and context.evidence and context.evidence(node) or nil
   add(guarded(CLEANUP_TIME, " (in saving the exchange)", function()
-    running.capture = verdict.evidence(prefix)[1]
+    running.capture = verdict.evidence(folder and folder .. "/exchange")[1]
+    if folder then sut.save(folder) end
   end))
   if #problems == 0 and not node.whole_file then
     local lines = left_open(before)
