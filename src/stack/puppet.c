@@ -106,10 +106,15 @@ bool puppet_holds(struct puppet *puppet, const uint8_t *bytes, size_t length)
     return puppet->hooked[DIRECTION_OUT];
 }
 
-void puppet_sent(struct puppet *puppet, const uint8_t *bytes, size_t length)
+static void note_sent(struct puppet *puppet, const uint8_t *bytes, size_t length, int64_t time)
 {
     if (puppet->watched)
-        put(puppet, &puppet->seen, DIRECTION_OUT, bytes, length, wall(puppet));
+        put(puppet, &puppet->seen, DIRECTION_OUT, bytes, length, time);
+}
+
+void puppet_sent(struct puppet *puppet, const uint8_t *bytes, size_t length)
+{
+    note_sent(puppet, bytes, length, wall(puppet));
 }
 
 static bool gone(struct error *err)
@@ -121,10 +126,13 @@ bool puppet_transmit(struct puppet *puppet, const uint8_t *bytes, size_t length,
 {
     if (!puppet->endpoint->stack)
         return gone(err);
-    if (!outlet_find(&puppet->outlet, bytes, length, err) ||
-        !outlet_send(&puppet->outlet, bytes, length, err))
+    if (!outlet_find(&puppet->outlet, bytes, length, err))
         return false;
-    puppet_sent(puppet, bytes, length);
+    /* Behind the call it would be later than what a fast peer has answered. */
+    int64_t time = wall(puppet);
+    if (!outlet_send(&puppet->outlet, bytes, length, err))
+        return false;
+    note_sent(puppet, bytes, length, time);
     return true;
 }
 

@@ -70,7 +70,7 @@ struct puppet_datagram *puppet_take(struct puppet *puppet, struct puppet_queue *
 /* The engine's next datagram: whether it waits for the script now, or is the caller's to send. */
 bool puppet_holds(struct puppet *puppet, const uint8_t *bytes, size_t length);
 
-/* A datagram has left. */
+/* A datagram leaves now. */
 void puppet_sent(struct puppet *puppet, const uint8_t *bytes, size_t length);
 
 /* A datagram came for `flow`: whether it waits for the script now, or is the stack's to take in. */

@@ -180,8 +180,9 @@ end)
 t.test("times: within, after, at, since, by the capture's clock", function()
   local conn, peer = ends()
   local function answer(seconds)
-    conn:inject { data = "?" }
+    local asked = conn:inject { data = "?" }
     after(seconds, function() peer:inject { data = "!" } end)
+    return asked
   end
   answer(0.5)
   local first = conn:expect { data = "!", within = 0.6, after = 0.5 }
@@ -189,6 +190,10 @@ t.test("times: within, after, at, since, by the capture's clock", function()
   conn:expect({ data = "!" }, { at = 0.52 })
   answer(0.5)
   conn:expect({ data = "!" }, { since = first, after = 1 })
+  local asked = answer(0.5)
+  task.sleep(0.1)
+  conn:inject { data = "!" }
+  conn:expect({ data = "!" }, { since = asked, after = 0.5, within = 0.6 })
   answer(0.5)
   conn:expect '+0.5~+0.55 P. "!"'
   answer(0.5)

@@ -283,13 +283,15 @@ local function make(self, fields)
   return s
 end
 
--- The segment that has just left says which line of the script made it.
+-- The segment that has just left says which line of the script made it. Returns when it left; nil
+-- if it waits for a hook.
 local function mark_by_hand(strings, bytes)
   strings:drain()
   local last = strings.list[#strings.list]
   if last and last.direction == "out" and last.packet:bytes() == bytes then
     local file, line = verdict.place()
     rawset(last, "by_hand", ("%s:%d"):format(file or "?", line or 0))
+    return last.time
   end
 end
 
@@ -313,8 +315,9 @@ function conn:inject(what, data)
   local packet_bytes = check.packet(s.packet)
   local ok, err = send(self, packet_bytes)
   if not ok then return nil, err end
-  strings.event = core.wall() -- expectations measure from here
-  mark_by_hand(strings, packet_bytes)
+  -- Expectations measure from here.
+  strings.event = mark_by_hand(strings, packet_bytes) or core.wall()
+  rawset(s, "time", strings.event)
   return s
 end
 
