@@ -16,6 +16,8 @@
 #include "job.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,6 +33,17 @@
 enum { PIECE = 1 << 16, EVENTS = 256 };
 
 static char piece[PIECE];
+
+/* A socket that sends as ours does, with CUBIC. The host's default may be BBR, which takes no loss
+ * for congestion: that would measure the algorithms and not who runs them. */
+static int open_socket(int family, int flags)
+{
+    static const char algorithm[] = "cubic";
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, algorithm, sizeof algorithm - 1) != 0)
+        job_fail("a socket with CUBIC");
+    return fd;
+}
 
 static void say(int fd, const char *text)
 {
@@ -116,10 +129,9 @@ static void serve_all(const char *host, const char *port)
     socklen_t length = job_address(host, port, &address);
     struct epoll_event events[EVENTS], event = {.events = EPOLLIN};
     int on = 1, poll = epoll_create1(EPOLL_CLOEXEC);
-    int listener = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int listener = open_socket(address.ss_family, SOCK_NONBLOCK);
     event.data.fd = listener;
-    if (poll < 0 || listener < 0 ||
-        setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+    if (poll < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(listener, (struct sockaddr *)&address, length) != 0 || listen(listener, 16384) != 0 ||
         epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event) != 0)
         job_fail("listen");
@@ -150,8 +162,8 @@ struct ends {
 
 static int connect_to(const struct ends *ends, int flags)
 {
-    int fd = socket(ends->dst.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&ends->src, ends->length) != 0 ||
+    int fd = open_socket(ends->dst.ss_family, flags);
+    if (bind(fd, (const struct sockaddr *)&ends->src, ends->length) != 0 ||
         (connect(fd, (const struct sockaddr *)&ends->dst, ends->length) != 0 &&
          errno != EINPROGRESS))
         job_fail("connect");

@@ -63,9 +63,9 @@ static const struct row rows[] = {
     {"receive", RATE, "receive", "1000000000", NULL, .goal = "at least 0.5"},
     {"send", RATE, "send", "200000000", NULL, .uncut = true, .goal = "at least 0.5"},
     {"offloaded send", RATE, "send", "500000000", NULL, .foreign = true, .goal = "at least 0.4"},
-    {"receive at 1 % loss", RATE, "receive", "20000000", NULL, .lossy = true,
+    {"receive at 1 % loss", RATE, "receive", "100000000", NULL, .lossy = true,
      .goal = "at least 0.8"},
-    {"send at 1 % loss", RATE, "send", "20000000", NULL, .lossy = true, .goal = "at least 0.8"},
+    {"send at 1 % loss", RATE, "send", "100000000", NULL, .lossy = true, .goal = "at least 0.8"},
     {"10000 at once", HOLD, "hold", "10000", NULL, .goal = "at most 4096 bytes each"},
 };
 
