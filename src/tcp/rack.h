@@ -24,11 +24,11 @@ struct tcp;
 
 struct rack {
     struct flight flight;
-    int64_t xmit_ts;      /* when what was sent last of all that was delivered was sent, */
-    uint32_t end_seq;     /* and where it ends */
+    int64_t xmit_ts;      /* when what was sent last of all that was delivered was sent */
     int64_t rtt;          /* of what was delivered last */
     int64_t min_rtt[2];   /* the least of this period and of the one before; TIME_NEVER: none */
     int64_t period;       /* when this one began */
+    uint32_t end_seq;     /* where what was sent at xmit_ts ends */
     uint32_t fack;        /* the highest number delivered */
     uint32_t dsack_round; /* D-SACKs are news again when this is acknowledged */
     uint32_t probe_end;   /* TLP.end_seq */

@@ -32,8 +32,8 @@ struct recvbuf {
     uint32_t ready;              /* bytes in order and unread */
     uint32_t limit;              /* most bytes to hold, holes included */
     uint32_t next;               /* sequence number expected next: RCV.NXT, a FIN left aside */
-    uint64_t overlaps;           /* bytes that came again with another value */
     unsigned ranges;             /* ranges out of order */
+    uint64_t overlaps;           /* bytes that came again with another value */
     struct recvbuf_range *range; /* RECVBUF_RANGES and a spare one, since what is in order is always
                                     taken; NULL as long as nothing came out of order */
 };

@@ -10,7 +10,7 @@
 #define SENDBUF_FIRST 1024 /* memory taken for the first byte */
 #define SENDBUF_SMALL 4096 /* as much as this is given back when the last byte goes */
 
-void sendbuf_init(struct sendbuf *b, size_t limit, uint32_t seq)
+void sendbuf_init(struct sendbuf *b, uint32_t limit, uint32_t seq)
 {
     *b = (struct sendbuf){.limit = limit, .seq = seq};
 }
@@ -23,9 +23,9 @@ void sendbuf_free(struct sendbuf *b)
 }
 
 /* Makes room for `more` bytes behind the last one. */
-static bool sendbuf_reserve(struct sendbuf *b, size_t more)
+static bool sendbuf_reserve(struct sendbuf *b, uint32_t more)
 {
-    size_t need = b->length + more;
+    uint32_t need = b->length + more;
 
     if (b->head + need <= b->size)
         return true;
@@ -35,7 +35,7 @@ static bool sendbuf_reserve(struct sendbuf *b, size_t more)
         return true;
     }
 
-    size_t size = b->size ? b->size : SENDBUF_FIRST;
+    uint32_t size = b->size ? b->size : SENDBUF_FIRST;
     while (size < 2 * need)
         size *= 2;
     uint8_t *bytes = malloc(size);
@@ -52,24 +52,24 @@ static bool sendbuf_reserve(struct sendbuf *b, size_t more)
 
 size_t sendbuf_append(struct sendbuf *b, const void *bytes, size_t length)
 {
-    if (length > b->limit - b->length)
-        length = b->limit - b->length;
-    if (length == 0 || !sendbuf_reserve(b, length))
+    uint32_t room = b->limit - b->length;
+    uint32_t taken = length < room ? (uint32_t)length : room;
+    if (taken == 0 || !sendbuf_reserve(b, taken))
         return 0;
-    memcpy(b->bytes + b->head + b->length, bytes, length);
-    b->length += length;
-    return length;
+    memcpy(b->bytes + b->head + b->length, bytes, taken);
+    b->length += taken;
+    return taken;
 }
 
 bool sendbuf_put(struct sendbuf *b, uint32_t seq, const void *bytes, size_t length)
 {
     size_t at = seq - b->seq, over = b->length - at < length ? b->length - at : length;
     size_t more = length - over;
-    if (more > b->limit - b->length || (more && !sendbuf_reserve(b, more)))
+    if (more > b->limit - b->length || (more && !sendbuf_reserve(b, (uint32_t)more)))
         return false;
     if (length)
         memcpy(b->bytes + b->head + at, bytes, length);
-    b->length += more;
+    b->length += (uint32_t)more;
     return true;
 }
 
@@ -87,8 +87,8 @@ bool sendbuf_pad(struct sendbuf *b, uint32_t end)
 void sendbuf_drop(struct sendbuf *b, size_t length)
 {
     b->seq += (uint32_t)length;
-    b->length -= length;
-    b->head = b->length ? b->head + length : 0;
+    b->length -= (uint32_t)length;
+    b->head = b->length ? b->head + (uint32_t)length : 0;
     if (b->length == 0 && b->size <= SENDBUF_SMALL) {
         free(b->bytes);
         b->bytes = NULL;

@@ -14,14 +14,15 @@
 
 struct sendbuf {
     uint8_t *bytes;
-    size_t size;   /* of the memory */
-    size_t head;   /* where the first byte lies */
-    size_t length; /* bytes held */
-    size_t limit;  /* most bytes to hold */
-    uint32_t seq;  /* sequence number of the first byte */
+    uint32_t size;   /* of the memory */
+    uint32_t head;   /* where the first byte lies */
+    uint32_t length; /* bytes held */
+    uint32_t limit;  /* most bytes to hold */
+    uint32_t seq;    /* sequence number of the first byte */
 };
 
-void sendbuf_init(struct sendbuf *b, size_t limit, uint32_t seq);
+/* `limit` is 1 GiB at most. */
+void sendbuf_init(struct sendbuf *b, uint32_t limit, uint32_t seq);
 void sendbuf_free(struct sendbuf *b);
 
 /* Appends what fits of `length` bytes; returns how many. 0 with room left: memory is short. */

@@ -56,9 +56,8 @@ struct tcp {
     enum tcp_state state;
     enum tcp_reason reason;
     enum tcp_mode mode;
-    bool by_hand;      /* a script has sent segments, which keep to no window */
-    uint32_t hand_end; /* the end of all data that it has sent, or SND.NXT */
     unsigned events;
+    bool by_hand;                  /* a script has sent segments, which keep to no window */
     bool dirty;                    /* tcp_output() may have something */
     bool softly;                   /* an ICMP error came that was not fatal by itself */
     bool heard;                    /* the peer's SYN is in */
@@ -71,6 +70,7 @@ struct tcp {
     /* sending */
     uint32_t iss, snd_una, snd_nxt, cursor;
     uint32_t snd_wnd, snd_wl1, snd_wl2, max_snd_wnd;
+    uint32_t hand_end; /* the end of all data that a script has sent by hand, or SND.NXT */
     uint32_t
         limited; /* cwnd held data back when this was snd_nxt: up to here its growth is earned */
     uint16_t snd_mss;
@@ -81,17 +81,17 @@ struct tcp {
     bool override;       /* a small segment in spite of SWS avoidance */
     bool syn_lost;       /* the SYN timed out at least once */
     bool syn_hastened;   /* the next SYN comes early, after a half-open connection was reset */
-    uint32_t syn_text;   /* bytes that our SYN carried; not counted as sent */
     bool syn_data;       /* what a SYN carried was taken, ours or theirs */
     bool early;          /* the peer has shown its cookie: fast_open.h */
     bool cookie_due;     /* or asked for one */
-    unsigned keepalives; /* unanswered probes in a row */
-    bool keepalive;      /* one is due */
-    int64_t probed_at;   /* when the last one was sent */
+    bool keepalive;      /* a probe of an idle connection is due */
     bool urging;         /* there is urgent data that ends before */
     uint32_t snd_up;     /* this number */
+    uint32_t syn_text;   /* bytes that our SYN carried; not counted as sent */
+    unsigned keepalives; /* unanswered probes in a row */
     unsigned probes;     /* zero-window probes in a row: the backoff */
     unsigned timeouts;   /* retransmission timeouts in a row */
+    int64_t probed_at;   /* when the last probe of an idle connection was sent */
     int64_t last_sent;   /* when data was last sent */
     struct sendbuf send;
     struct rto rto;
@@ -99,31 +99,31 @@ struct tcp {
     struct recovery recovery;
     struct scoreboard scoreboard; /* with SACK */
     struct rack rack;             /* with SACK, unless turned off */
+    uint16_t id;                  /* of the next IPv4 header */
     bool ecn;                     /* agreed upon */
+    bool cwr_due;                 /* the peer is to hear of a reduction with the next new data */
+    bool ece;                     /* the peer is to hear of a mark until it has */
     bool ecn_reduced;             /* the window was reduced for a mark, up to */
     uint32_t ecn_point;           /* this number: once in a round trip */
-    bool cwr_due;                 /* and the peer is to hear of it with the next new data */
-    bool ece;                     /* the peer is to hear of a mark until it has */
-    uint16_t id;                  /* of the next IPv4 header */
 
     /* receiving */
     uint32_t irs;
-    uint32_t rcv_adv;     /* the right edge of the window as offered: it never goes back */
-    uint8_t rcv_wscale;   /* and of those we send: what we offer until the peer's SYN is in */
-    uint16_t rcv_mss;     /* largest segment the peer has sent, our own MSS at most */
-    bool fin_known;       /* a FIN was accepted: */
-    bool fin_received;    /* and everything before it is in */
-    uint32_t fin_seq;     /* its number */
-    uint32_t quick_acks;  /* so many more ACKs are not delayed */
-    uint32_t ack_debt;    /* bytes taken since the last ACK */
-    bool urged;           /* the peer has sent urgent data that ends before */
-    uint32_t rcv_up;      /* this number */
+    uint32_t rcv_adv;    /* the right edge of the window as offered: it never goes back */
+    uint16_t rcv_mss;    /* largest segment the peer has sent, our own MSS at most */
+    uint8_t rcv_wscale;  /* and of those we send: what we offer until the peer's SYN is in */
+    bool fin_known;      /* a FIN was accepted: */
+    bool fin_received;   /* and everything before it is in */
+    bool urged;          /* the peer has sent urgent data that ends before rcv_up */
+    bool ack_now;        /* an ACK is owed, */
+    unsigned dup_acks;   /* and so many before it, for segments out of order */
+    uint32_t fin_seq;    /* the number of the FIN */
+    uint32_t rcv_up;     /* where urgent data ends */
+    uint32_t quick_acks; /* so many more ACKs are not delayed */
+    uint32_t ack_debt;   /* bytes taken since the last ACK */
+    uint32_t last_ack_sent;
     uint32_t ts_recent;   /* TS.Recent: to be echoed */
     int64_t ts_recent_at; /* since when */
-    uint32_t last_ack_sent;
-    struct sack report; /* with SACK: of what came out of order */
-    bool ack_now;       /* an ACK is owed */
-    unsigned dup_acks;  /* and so many before it, for segments out of order */
+    struct sack report;   /* with SACK: of what came out of order */
     struct recvbuf recv;
 
     struct {

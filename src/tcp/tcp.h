@@ -81,17 +81,19 @@ struct tcp_config {
     struct flow flow;
     uint32_t iss;      /* initial send sequence number (RFC 6528, from stack) */
     uint16_t mss;      /* what we announce: the link's MTU less 40 (IPv4) or 60 (IPv6) */
+    uint8_t ttl, tos;  /* of every segment; ttl 0: 64 */
     uint32_t sndbuf;   /* bytes; 0: 65536 */
     uint32_t rcvbuf;   /* bytes; 0: 65535. Without window scaling no more than 65535 is offered */
     bool wscale;       /* offer window scaling (RFC 7323 2), */
     bool timestamps;   /* timestamps, with PAWS (RFC 7323 3 to 5), */
     bool sack;         /* and selective acknowledgments (RFC 2018, 2883, 6675) */
     bool rack;         /* losses are found by time, where there is SACK (RFC 8985) */
+    bool nagle;        /* hold back small segments while data is outstanding (RFC 9293 3.7.4) */
     uint8_t signature; /* bytes of options that the stack adds to every segment: auth.h */
-    enum tcp_ecn ecn;
-    bool fast_open; /* of a client: ask for a cookie, or with one send data in the SYN; of who
-                       accepts: take data in a SYN that has the cookie (RFC 7413) */
+    bool fast_open;    /* of a client: ask for a cookie, or with one send data in the SYN; of who
+                          accepts: take data in a SYN that has the cookie (RFC 7413) */
     struct tcp_cookie cookie;
+    enum tcp_ecn ecn;
     uint32_t ts_offset;   /* what the timestamp clock starts from (RFC 7323 5.4), from stack */
     int64_t initial_rto;  /* 0: 1 s (RFC 6298 2.1) */
     int64_t min_rto;      /* 0: 200 ms (Linux; RFC 6298 2.4 SHOULDs 1 s) */
@@ -101,13 +103,11 @@ struct tcp_config {
     int64_t time_wait;    /* 2 MSL; 0: 240 s (RFC 9293 MUST-13) */
     int64_t delayed_ack;  /* longest delay of an ACK; 0: every segment is acknowledged at once */
     uint32_t quick_acks;  /* but so many at the beginning go at once, as Linux's do */
-    bool nagle;           /* hold back small segments while data is outstanding (RFC 9293 3.7.4) */
-    int64_t keepalive;    /* idle time before the first probe; 0: none (RFC 9293 3.8.4) */
-    int64_t keepalive_interval;              /* between probes; 0: 75 s */
-    uint32_t keepalive_probes;               /* unanswered ones before it fails; 0: 9 */
+    uint32_t keepalive_probes;  /* unanswered ones before it fails; 0: 9 */
+    int64_t keepalive;          /* idle time before the first probe; 0: none (RFC 9293 3.8.4) */
+    int64_t keepalive_interval; /* between probes; 0: 75 s */
+    uint32_t challenge_max;     /* challenge ACKs a second (RFC 5961 7); 0: 10 */
     const struct congestion_ops *congestion; /* congestion.h; NULL: NewReno */
-    uint8_t ttl, tos;                        /* of every segment; ttl 0: 64 */
-    uint32_t challenge_max;                  /* challenge ACKs a second (RFC 5961 7); 0: 10 */
 };
 
 struct tcp;
