@@ -15,29 +15,35 @@
 #define KEPT MEMORY_KEPT
 #endif
 
+/* The least i for which room(i) is enough. */
 static size_t units(size_t size)
 {
-    return (size + MEMORY_UNIT - 1) / MEMORY_UNIT;
+    return (size + MEMORY_UNIT - 1 - MEMORY_ODD) / MEMORY_UNIT;
+}
+
+static size_t room(size_t i)
+{
+    return i * MEMORY_UNIT + MEMORY_ODD;
 }
 
 static void *pop(struct memory *m, size_t i)
 {
     void *block = m->kept[i].first;
     memcpy(&m->kept[i].first, block, sizeof block);
-    m->kept[i].bytes -= i * MEMORY_UNIT;
+    m->kept[i].bytes -= room(i);
     return block;
 }
 
 static void drop(struct memory *m, void *block, size_t size)
 {
     size_t i = units(size);
-    if (!block || size > MEMORY_SMALL || m->kept[i].bytes + i * MEMORY_UNIT > KEPT) {
+    if (!block || size > MEMORY_SMALL || m->kept[i].bytes + room(i) > KEPT) {
         free(block);
         return;
     }
     memcpy(block, &m->kept[i].first, sizeof block);
     m->kept[i].first = block;
-    m->kept[i].bytes += i * MEMORY_UNIT;
+    m->kept[i].bytes += room(i);
 }
 
 void *memory_allocate(void *self, void *block, size_t old, size_t size)
@@ -52,7 +58,7 @@ void *memory_allocate(void *self, void *block, size_t old, size_t size)
     size_t i = units(size);
     if (!block && m->kept[i].first)
         return pop(m, i);
-    return realloc(block, i * MEMORY_UNIT);
+    return realloc(block, room(i));
 }
 
 void memory_free(struct memory *m)

@@ -11,15 +11,16 @@
 
 #include <stddef.h>
 
-#define MEMORY_SMALL 1024   /* bytes: a packet of the usual size, a table of 16 fields */
+#define MEMORY_SMALL 1032   /* bytes: a packet of the usual size, a table of 16 fields */
 #define MEMORY_UNIT  16     /* sizes up to that are multiples of this */
+#define MEMORY_ODD   8      /* and this: so are the C library's, without their own 8 bytes */
 #define MEMORY_KEPT  262144 /* bytes of one size: most of what Lua drops between two collections */
 
 struct memory {
     struct {
         void *first; /* each block begins with the address of the next */
         size_t bytes;
-    } kept[MEMORY_SMALL / MEMORY_UNIT + 1]; /* [i]: blocks of i units */
+    } kept[MEMORY_SMALL / MEMORY_UNIT + 1]; /* [i]: blocks of i units and a half */
 };
 
 /* A lua_Alloc; `self` is a struct memory, all zeros at first. */
