@@ -59,9 +59,10 @@ local function each_source(me, visit)
   for i = 1, #source do visit(me, source[i]) end
 end
 
+-- A tail call, as the one it leads to: each level that a task once reached costs it memory.
 local function watch(me, source)
   me.source, me.stirred = source, false
-  each_source(me, add)
+  return each_source(me, add)
 end
 
 local function unwatch(me)
@@ -241,7 +242,8 @@ end
 
 --- Starts `f(...)` as a task: it runs when the caller next waits.
 function task.spawn(f, ...)
-  local me = setmetatable({ thread = coroutine.create(f), arguments = table.pack(...) }, task)
+  local arguments = select("#", ...) > 0 and table.pack(...) or NONE
+  local me = setmetatable({ thread = coroutine.create(f), arguments = arguments }, task)
   ready[#ready + 1] = me
   return me
 end

@@ -83,6 +83,7 @@ local READ_TIMEOUT = 300 -- a person may be typing at the other end
 local CLOSE_TIMEOUT = 300
 local LINE_MAX = 1048576
 local LINE_OPTIONS <const> = { max = true, timeout = true }
+local NO_OPTIONS <const> = {}
 local CHUNK = 65536
 -- States in which there may be more to send; the first, where a cookie has opened a connection.
 local SENDS = { ["SYN-RECEIVED"] = true, ESTABLISHED = true, ["CLOSE-WAIT"] = true }
@@ -250,7 +251,7 @@ end
 --- The next line as it was sent, its LF included. Options: max (1 MiB, the LF included),
 -- timeout (300 s). An end of stream before the LF is an error of code EOF.
 function conn:read_line(options)
-  options = check.options(options, LINE_OPTIONS)
+  options = check.options(options or NO_OPTIONS, LINE_OPTIONS)
   local max = check.count("max", options.max, LINE_MAX)
   local parts = {}
   local deadline = core.now() + check.seconds("timeout", options.timeout, READ_TIMEOUT)
