@@ -15,6 +15,7 @@
 
 struct lab {
     bool simulated;
+    bool given; /* --serve: the script's side starts the server */
     uint16_t port;
     struct lab_server *server;
 };
@@ -62,10 +63,16 @@ struct lab *lab_start(const struct options *options, struct network_options *net
         return NULL;
     }
     lab->port = port_of(options);
+    lab->given = options->serve != NULL;
     struct error why;
     if (options->sim) {
         lab->simulated = true;
     } else if (!lab_enter(&why)) {
+        if (lab->given) {
+            free(lab);
+            *err = why;
+            return NULL;
+        }
         lab->simulated = true;
         fprintf(stderr, "tcplua: the lab is simulated, server included: %s\n", why.message);
     } else {
@@ -85,7 +92,7 @@ static bool digest(const void *bytes, size_t length, uint8_t out[static SHA256_S
 
 bool lab_serve(struct lab *lab, struct error *err)
 {
-    if (lab->simulated)
+    if (lab->simulated || lab->given)
         return true;
     lab->server = lab_server_start(lab->port, digest, err);
     return lab->server != NULL;
@@ -93,7 +100,7 @@ bool lab_serve(struct lab *lab, struct error *err)
 
 const char *lab_prelude(const struct lab *lab)
 {
-    return lab->simulated ? "tcplua.simlab" : NULL;
+    return lab->simulated ? "tcplua.simlab" : lab->given ? "tcplua.servelab" : NULL;
 }
 
 /* What is wrong with an answer, in the words of somebody who wants to mend it. */

@@ -16,15 +16,17 @@ struct lab;
 extern char *lab_arguments[];
 
 /* Enters the namespace and sets the interface in `network`, or says in one line on stderr that it
- * is simulated. With --sim it is, and says the
- * seed unless that was given. NULL with `err` when memory or random bytes are short. */
+ * is simulated; with --serve, which no simulation can do, NULL with `err` says it. With --sim it
+ * is, and says the seed unless that was given. NULL with `err` also when memory or random bytes are
+ * short. */
 struct lab *lab_start(const struct options *options, struct network_options *network,
                       struct error *err);
 
 /* Starts the server, after privileges were given up. */
 bool lab_serve(struct lab *lab, struct error *err);
 
-/* The module to run before the script, if the lab is simulated; else NULL. */
+/* The module to run before the script, if the lab is simulated or --serve gives the server; else
+ * NULL. */
 const char *lab_prelude(const struct lab *lab);
 
 /* What the server says of the answers it got, on stderr if one was wrong, on stdout too with

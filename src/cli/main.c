@@ -192,7 +192,7 @@ static int start(const struct options *options, int argc, char **argv)
         script->self = &program;
         allow_descriptors();
         script->prelude = lab ? lab_prelude(lab) : NULL;
-        script->settings = options->sim_settings;
+        script->settings = options->serve ? options->serve : options->sim_settings;
         script_catch_signals(script, options->timeout);
         if (options->command == COMMAND_REFERENCE)
             signal(SIGPIPE, SIG_DFL); /* whoever has read enough of it has nothing to be told */

@@ -12,13 +12,22 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-enum { OPTION_LAB = 256, OPTION_FORCE, OPTION_NO_GUARD, OPTION_SEED, OPTION_SIM, OPTION_TIMEOUT };
+enum {
+    OPTION_LAB = 256,
+    OPTION_FORCE,
+    OPTION_NO_GUARD,
+    OPTION_SEED,
+    OPTION_SERVE,
+    OPTION_SIM,
+    OPTION_TIMEOUT
+};
 
 static const struct option long_options[] = {
     {"force", no_argument, NULL, OPTION_FORCE},
     {"lab", no_argument, NULL, OPTION_LAB},
     {"no-guard", no_argument, NULL, OPTION_NO_GUARD},
     {"seed", required_argument, NULL, OPTION_SEED},
+    {"serve", required_argument, NULL, OPTION_SERVE},
     {"sim", optional_argument, NULL, OPTION_SIM},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"help", no_argument, NULL, 'h'},
@@ -59,6 +68,8 @@ void options_help(FILE *out)
         "      --lab            run in a private network with a server at 192.0.2.2:9000;\n"
         "                       no root; without arguments the script gets\n"
         "                       192.0.2.1 192.0.2.2 9000\n"
+        "      --serve COMMAND  in the lab, this program instead of that server; it finds the\n"
+        "                       port in $TCPLUA_PORT, and the script the program in 'sut'\n"
         "      --sim[=SETTINGS] the same in a simulated network, on a clock that jumps. SETTINGS:\n"
         "                       delay=20ms, jitter=, rate=10M, queue=64K, loss=1%, burst_every=,\n"
         "                       burst_length=, reorder=, duplicate=, corrupt=, path_mtu=1280,\n"
@@ -144,6 +155,7 @@ static size_t distance(const char *a, const char *b)
 static bool suits_test(const struct options *options)
 {
     const char *option = options->lab        ? "--lab"
+                         : options->serve    ? "--serve"
                          : options->write    ? "-w"
                          : options->verbose  ? "-v"
                          : options->iface[0] ? "-i"
@@ -222,6 +234,9 @@ static bool read_option(struct options *options, int option, const char *word)
         return true;
     case OPTION_SEED:
         return read_seed(options, optarg);
+    case OPTION_SERVE:
+        options->serve = optarg;
+        return true;
     case OPTION_SIM:
         options->sim = true;
         options->sim_settings = optarg;
@@ -301,5 +316,14 @@ bool options_read(struct options *options, int argc, char **argv)
                 options->lab ? "kernel in it" : "interfaces", options->lab ? "--lab" : "-i");
         return false;
     }
-    return options->command == COMMAND_CHUNK || read_words(options);
+    if (options->command != COMMAND_CHUNK && !read_words(options))
+        return false;
+    bool scripted = options->command == COMMAND_CHUNK || options->command == COMMAND_RUN;
+    if (options->serve && !(options->lab && scripted)) {
+        fprintf(stderr,
+                "tcplua: --serve starts a program in the lab, beside a script: it goes with "
+                "--lab SCRIPT\n");
+        return false;
+    }
+    return true;
 }

@@ -24,6 +24,7 @@ struct options {
     const char *chunk; /* -e */
     const char *iface; /* -i, or "" */
     const char *write; /* -w, or NULL */
+    const char *serve; /* --serve, or NULL */
     bool lab, sim, verbose, force, no_guard, has_seed;
     const char *sim_settings; /* of --sim, or NULL */
     uint64_t seed;

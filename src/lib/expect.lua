@@ -421,7 +421,8 @@ function expect.leftovers(self)
 end
 
 --- Writes the exchange as PREFIX.pcapng, with a comment at each packet: itself in the connection's
--- numbers, what the script had to do with it, a change of state; and as text; returns a list of the two paths.
+-- numbers, what the script had to do with it, a change of state; and as text. Returns a list of the
+-- two paths.
 function expect.save(self, prefix)
   local list = self:segments()
   local out <close> = assert(capture.create(prefix .. ".pcapng"))

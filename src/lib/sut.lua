@@ -25,6 +25,9 @@
 --     sut.network           the simulated network (tcplua.sim), a new one in each test
 --
 -- A client under test is started by sut.client.
+--
+-- A plain script has the global too, with `tcplua --lab --serve './server $TCPLUA_PORT' SCRIPT`.
+-- The program then prints to standard error, and if it ends badly, so does the script.
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local expect = require "tcplua.expect"
@@ -46,6 +49,7 @@ local OTHER_FAMILY <const> = 0.1 -- that it may take to listen in its second fam
 local ACCEPT_STEP <const> = 0.1
 local KEPT_MAX <const> = 65536  -- bytes of what a program has printed during a test, the last
 local SHELL <const> = "exec 2>&1; "
+local ALOUD <const> = "exec >&2; "
 
 local settings = { network = "host" }
 local printed = {} -- during the test: what they have, by "server" and "client"
@@ -60,7 +64,8 @@ local Kept = {}
 Kept.__index = Kept
 
 local function keep(child, word)
-  return setmetatable({ source = child.stdout.source, word = word, text = "", cut = 0 }, Kept)
+  return setmetatable({ source = child.stdout and child.stdout.source, ended = not child.stdout,
+    word = word, text = "", cut = 0 }, Kept)
 end
 
 -- Reads on in a task of its own, so that the program does not wait for us, until rest().
@@ -160,8 +165,9 @@ local function unusable(format, ...)
 end
 
 local function start_server()
-  local child, err = process.spawn { shell = SHELL .. settings.serve, env = {
-    TCPLUA_ADDR = THEIRS, TCPLUA_ADDR6 = THEIRS6, TCPLUA_PORT = sut.port } }
+  local child, err = process.spawn { shell = (settings.aloud and ALOUD or SHELL) .. settings.serve,
+    stdout = settings.aloud and "inherit" or "pipe", env = {
+      TCPLUA_ADDR = THEIRS, TCPLUA_ADDR6 = THEIRS6, TCPLUA_PORT = sut.port } }
   if not child then error(err, 0) end
   server = { child = child, kept = keep(child, "server") }
   server.kept:follow()
@@ -283,7 +289,7 @@ function sut.connect(options)
 end
 
 --- What the server has printed since the test began; 64 KiB of it at most, the last. Empty where we
--- did not start it.
+-- did not start it, and in a plain script.
 function sut.output()
   if not server then return "" end
   server.kept:drain()
@@ -405,7 +411,8 @@ function sut.is_place(text)
   return read_place(text) ~= nil
 end
 
---- Takes what the command line says: { network =, serve =, server =, client =, port =, timeout = }.
+--- Takes what the command line says: { network =, serve =, server =, client =, port =, timeout = },
+-- and aloud = true: what the server prints goes to standard error, and is not kept.
 function sut.prepare(given)
   settings = given
   sut.port = given.port
