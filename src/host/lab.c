@@ -116,6 +116,7 @@ bool lab_enter(struct error *err)
     if (!enter_namespace(err) || !make_pair(err) || !setup_whole_sums(LAB_SERVER, err))
         return false;
     netns_free_ports();
+    netns_forget_peers();
     quieten(OURS, LAB_IFACE);
     quieten(SERVERS, LAB_SERVER);
     if (!add_address(LAB_DST, 24, &ip4, err))

@@ -27,6 +27,11 @@ void netns_free_ports(void)
     setup_write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0", NULL);
 }
 
+void netns_forget_peers(void)
+{
+    setup_write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1", NULL);
+}
+
 int netns_new(struct error *err)
 {
     int back = open(OUR_NAMESPACE, O_RDONLY | O_CLOEXEC), netns = -1;
@@ -41,6 +46,7 @@ int netns_new(struct error *err)
         fail_errno(err, errno, "the lab has no descriptor for a namespace");
     bool good = netns >= 0 && setup_bring_up(LOOPBACK, err);
     netns_free_ports();
+    netns_forget_peers();
     netns_leave(back);
     if (!good && netns >= 0)
         close(netns);

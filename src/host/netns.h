@@ -41,4 +41,8 @@ bool netns_forward(int netns, struct error *err);
  * could not on those below 1024. Where that is refused, it is as before. */
 void netns_free_ports(void);
 
+/* Lets no connection of the namespace's kernel begin with what it learnt from those before it: a
+ * slow start threshold, a round trip time. Where that is refused, it is as before. */
+void netns_forget_peers(void);
+
 #endif

@@ -21,6 +21,11 @@ t.test("interfaces are listed with their addresses", function()
   t.equal(byname.tap0.mac, "02:00:00:00:00:01", "MAC of tap0")
 end)
 
+t.test("the lab's kernel keeps nothing of a connection for the next", function()
+  local file <close> = assert(io.open "/proc/sys/net/ipv4/tcp_no_metrics_save")
+  t.equal(file:read "n", 1)
+end)
+
 t.test("one interface is asked by its name", function()
   local srv0 = assert(net.interface("srv0"))
   t.equal(srv0.mac, "02:00:00:00:00:02", "MAC")
