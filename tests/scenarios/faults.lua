@@ -15,6 +15,8 @@ local THEMES <const> = {
   "data",
   "opening",
   "options",
+  "retransmission",
+  "window",
 }
 
 local faults = {

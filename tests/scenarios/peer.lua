@@ -132,16 +132,26 @@ function peer.reading(row, command, options)
   return conn, at
 end
 
---- Connects with a SYN made by hand (fields for inject: options, data, ...), in manual. Returns the
--- connection and the SYN-ACK.
+--- Connects with a SYN made by hand (fields for inject: options, data, ...), in manual. The
+-- window that the SYN says is that of the handshake's ACK too. Returns the connection and the
+-- SYN-ACK.
 function peer.open(row, syn, options)
   local all = { family = row.family, mode = "manual" }
   for name, value in pairs(options or {}) do all[name] = value end
   local conn = assert(sut.connect(all))
   assert(conn:inject(syn or { flags = "S" }))
   local answer = conn:expect { flags = "S." }
-  assert(conn:inject { flags = "." })
+  assert(conn:inject { flags = ".", win = syn and syn.win })
   return conn, answer
+end
+
+--- Acknowledges by hand with SACK blocks, { left, right } in the peer's relative numbers.
+function peer.sack(conn, ack, ...)
+  local blocks, irs = {}, conn:info().irs
+  for i, block in ipairs { ... } do
+    blocks[i] = { irs + block[1] & 0xffffffff, irs + block[2] & 0xffffffff }
+  end
+  return conn:inject { ack = ack, win = 65535, options = { "nop", "nop", { "sack", blocks } } }
 end
 
 --- Has the peer connect to us. Returns our connection, in manual, which has its SYN and has not
