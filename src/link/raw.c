@@ -3,7 +3,11 @@
  * The kernel routes what we send and finds the neighbours, so this is the cheapest wire, and the
  * only one that works on loopback. Being bound to `local` and having a filter, the receiving
  * sockets see nothing but what is meant for us; they see it after the kernel has put fragments
- * together, and beside the kernel's own TCP, which the guard keeps quiet. */
+ * together, and beside the kernel's own TCP, which the guard keeps quiet.
+ *
+ * A segment sent costs the kernel about 1.7 times what it does on a packet socket: a route is asked
+ * for each, which connect() does not change, as raw sockets keep none. A packet socket would send
+ * past the firewall of this host, which would then not know the answers. */
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/icmp6.h>
