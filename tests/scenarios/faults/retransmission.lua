@@ -1,5 +1,5 @@
--- Faults of retransmission.lua. Where the timer would mend in time what the fault breaks, it waits
--- a second.
+-- Faults of retransmission.lua. Where the timer would hide on a busy machine what the fault breaks,
+-- it waits a second.
 local peer = require "peer"
 
 local PATIENT <const> = { min_rto = 1 }
@@ -14,6 +14,7 @@ end
 return {
   ack_of_unsent_taken = {
     wrong = "an ACK of more than was sent counts as one of all that was",
+    options = PATIENT,
     on_receive = function(conn, s)
       local info = conn:info()
       if s.ack then s.ack = math.min(s.ack, info.snd_nxt - info.iss & 0xffffffff) end
@@ -22,6 +23,7 @@ return {
 
   deaf_to_ack = {
     wrong = "ACKs without data are dropped once the connection is open",
+    options = { min_rto = 0.1, max_rto = 0.1 },
     on_receive = function(conn, s)
       return conn:state() == "SYN-RECEIVED" or s.flags ~= "." or s.len > 0
     end,
@@ -44,8 +46,8 @@ return {
   },
 
   hasty_rto = {
-    wrong = "the timer fires after 20 ms",
-    options = { min_rto = 0.02 },
+    wrong = "the timer fires after 20 ms, whatever the round trip takes",
+    options = { min_rto = 0.02, max_rto = 0.02 },
   },
 
   no_congestion_window = {
@@ -73,6 +75,7 @@ return {
 
   old_timestamp_taken = {
     wrong = "an old timestamp is as good as a new one (no PAWS)",
+    options = PATIENT,
     on_receive = function(_, s, memory)
       local ts = s.options.ts
       memory.ts = memory.ts or ts
