@@ -1,7 +1,9 @@
 --- faults: what is wrong with the faulty peers, by name: a list of classic bugs of TCPs.
 --
 -- Each scenario has the name of a fault as its tag, and must fail against the peer that has it. The
--- faults of scenarios/THEME.lua stand in faults/THEME.lua, and each is a table:
+-- healthy one is "none", or "none_THEME" where the scenarios ask for settings that our engine takes
+-- from the beginning or not at all. The faults of scenarios/THEME.lua stand in faults/THEME.lua, and
+-- each is a table:
 --
 --     wrong          the bug in one sentence
 --     options        what tcp.listen and tcp.connect take besides: a bug that has a switch
@@ -12,10 +14,14 @@
 --                    peer's, where a healthy one has nobody listening
 local THEMES <const> = {
   "client",
+  "closing",
   "data",
+  "lifetime",
   "opening",
   "options",
+  "reset",
   "retransmission",
+  "urgent",
   "window",
 }
 

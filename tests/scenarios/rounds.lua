@@ -112,7 +112,7 @@ local function match_faults(list)
     end
   end
   for name in pairs(next(given.themes) and {} or faults) do
-    if not looked_for[name] then
+    if not looked_for[name] and not name:find "^none_" then
       problems[#problems + 1] = ("no scenario looks for the fault '%s'"):format(name)
     end
   end
@@ -208,8 +208,10 @@ local function jobs_of(list, files, round)
     jobs[#jobs + 1] = { kind = "kernel", peer = "the kernel", command = KERNEL, files = { file },
       count = rows[file] }
     if round == 1 then
-      jobs[#jobs + 1] = { kind = "engine", peer = "our engine", command = bent "none",
-        files = { file }, count = rows[file] }
+      local special = "none_" .. file:match "([^/]+)%.lua$"
+      jobs[#jobs + 1] = { kind = "engine", peer = "our engine",
+        command = bent(faults[special] and special or "none"), files = { file },
+        count = rows[file] }
     end
   end
   for _, job in pairs(by_fault) do jobs[#jobs + 1] = job end
