@@ -2,7 +2,7 @@
 --
 -- Each scenario has the name of a fault as its tag, and must fail against the peer that has it. The
 -- healthy one is "none", or "none_THEME" where the scenarios ask for settings that our engine takes
--- from the beginning or not at all. The faults of scenarios/THEME.lua stand in faults/THEME.lua, and
+-- from the beginning or not at all. The faults of scenarios/THEME.lua stand in faults/THEME.lua;
 -- each is a table:
 --
 --     wrong          the bug in one sentence
