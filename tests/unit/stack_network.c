@@ -80,7 +80,7 @@ static struct endpoint *one_of_many(void)
     return clients[0];
 }
 
-static void n1_what_is_written_waits_for_the_rest_of_the_news(void **state)
+static void what_is_written_waits_for_the_rest_of_the_news(void **state)
 {
     (void)state;
     join(false);
@@ -93,7 +93,7 @@ static void n1_what_is_written_waits_for_the_rest_of_the_news(void **state)
     assert_int_equal(tcp_readable(servers[0]->tcp), 6);
 }
 
-static void n2_it_leaves_at_once_where_there_is_no_more(void **state)
+static void it_leaves_at_once_where_there_is_no_more(void **state)
 {
     (void)state;
     join(false);
@@ -103,7 +103,7 @@ static void n2_it_leaves_at_once_where_there_is_no_more(void **state)
     assert_int_equal(look(clients[0]).segs_out, sent + 1);
 }
 
-static void n3_a_virtual_clock_stands_still_meanwhile(void **state)
+static void a_virtual_clock_stands_still_meanwhile(void **state)
 {
     (void)state;
     join(true);
@@ -114,7 +114,7 @@ static void n3_a_virtual_clock_stands_still_meanwhile(void **state)
     assert_int_equal(look(endpoint).segs_out, sent + 1);
 }
 
-static void n4_a_reset_comes_after_what_waits(void **state)
+static void a_reset_comes_after_what_waits(void **state)
 {
     (void)state;
     join(false);
@@ -127,7 +127,7 @@ static void n4_a_reset_comes_after_what_waits(void **state)
     assert_int_equal(tcp_reason(servers[0]->tcp), TCP_RESET);
 }
 
-static void n5_and_after_what_waits_of_one_let_go_of(void **state)
+static void and_after_what_waits_of_one_let_go_of(void **state)
 {
     (void)state;
     join(false);
@@ -144,11 +144,11 @@ static void n5_and_after_what_waits_of_one_let_go_of(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(n1_what_is_written_waits_for_the_rest_of_the_news, leave),
-        cmocka_unit_test_teardown(n2_it_leaves_at_once_where_there_is_no_more, leave),
-        cmocka_unit_test_teardown(n3_a_virtual_clock_stands_still_meanwhile, leave),
-        cmocka_unit_test_teardown(n4_a_reset_comes_after_what_waits, leave),
-        cmocka_unit_test_teardown(n5_and_after_what_waits_of_one_let_go_of, leave),
+        cmocka_unit_test_teardown(what_is_written_waits_for_the_rest_of_the_news, leave),
+        cmocka_unit_test_teardown(it_leaves_at_once_where_there_is_no_more, leave),
+        cmocka_unit_test_teardown(a_virtual_clock_stands_still_meanwhile, leave),
+        cmocka_unit_test_teardown(a_reset_comes_after_what_waits, leave),
+        cmocka_unit_test_teardown(and_after_what_waits_of_one_let_go_of, leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
