@@ -21,14 +21,22 @@
 -- the same prefix, and what is farther away has routes over hosts that are routers.
 --
 -- A host with engine = true is ours: no program runs there, but the script's own connections, by
--- its addresses, so that one side of the links is our TCP and the other one the kernel's:
+-- its addresses; so one side of the links is our TCP, and the other one the kernel's. A router with
+-- nat = "server" gives its own address to what it forwards to that neighbour, who finds no way in.
+-- The kernel does that, at the word of the program nft: where there is none, or the kernel refuses,
+-- lab.network raises an error of code EOPNOTSUPP.
 --
---     hosts = { us = { "192.0.2.1/24", engine = true }, … }
---     local conn <close> = assert(net.hosts.us:connect { dst = "198.51.100.2", port = 80 })
---
--- A router with nat = "server" gives its own address to what it forwards to that neighbour, who
--- finds no way in by itself. The kernel does that, at the word of the program nft: where there is
--- none, or the kernel refuses, lab.network raises an error of code EOPNOTSUPP.
+--     local home <close> = lab.network {
+--       hosts = {
+--         us = { "10.0.0.1/24", engine = true },
+--         gate = { "10.0.0.254/24", "203.0.113.1/24", nat = "server" },
+--         server = { "203.0.113.2/24" },
+--       },
+--       links = { { "us", "gate", delay = 0.02 }, { "gate", "server" } },
+--     }
+--     local far <close> = assert(home.hosts.server:serve("exec ./server 80", 80))
+--     local conn <close> = assert(home.hosts.us:connect { dst = "203.0.113.2", port = 80 })
+--     print(#assert(conn:read_all()))
 --
 -- What a link does to datagrams is done by us, with the words of tcplua.sim: a table has mtu (that
 -- of its interfaces, 1500) and what paths are like; both ways are the same until somebody changes

@@ -226,6 +226,32 @@ t.test("where there can be no NAT that is said", function()
   assert(process.run { "rm", "-r", folder })
 end)
 
+t.test("what the manual shows", function()
+  local folder = assert(process.run "mktemp -d").out:match "[^\n]+"
+  for name, code in pairs { server = SERVER[3], client = CLIENT } do
+    local file <close> = assert(io.open(("%s/%s"):format(folder, name), "w"))
+    file:write(code)
+  end
+  local manual <close> = assert(io.open "src/lib/lab.lua")
+  local blocks = {}
+  for block in manual:read "a":match "^(.-)\nlocal":gmatch "\n%-%-\n(%-%-     .-)\n%-%-\n" do
+    blocks[#blocks + 1] = block:gsub("%f[%-]%-%-     ", ""):gsub("%./", "perl " .. folder .. "/")
+  end
+  t.equal(#blocks, 2)
+  for i = 1, 2 do
+    local printed = ""
+    local env = setmetatable({ lab = lab, print = function(text) printed = tostring(text) end },
+      { __index = _G })
+    local ok, err = pcall(assert(load(blocks[i], "=lab.lua", "t", env)))
+    if ok then
+      t.equal(printed:match "^%d+", "100000")
+    elseif err.code ~= "EOPNOTSUPP" then
+      error(err, 0)
+    end
+  end
+  assert(process.run { "rm", "-r", folder })
+end)
+
 t.test("hosts of ours end with their network", function()
   local net = make_ours()
   local listener = assert(net.hosts.us:listen { port = 80 })
