@@ -253,9 +253,12 @@ t.test("what the manual shows", function()
 end)
 
 t.test("hosts of ours end with their network", function()
+  local before = select(2, core.census())
   local net = make_ours()
   local listener = assert(net.hosts.us:listen { port = 80 })
+  t.equal(select(2, core.census()), before + 2)
   net:close()
+  t.equal(select(2, core.census()), before)
   t.equal(select(2, listener:accept(0)).code, "ETIMEDOUT")
   listener:close()
   local again <close> = make_ours() -- with the same addresses
