@@ -34,6 +34,15 @@ function check.seconds(name, value, default)
   return value
 end
 
+--- A number of seconds that something takes, 0 or more and not without end; `default` where there
+-- is none.
+function check.span(name, value, default)
+  if value == nil then return default end
+  local good = type(value) == "number" and value >= 0 and value < math.huge
+  if not good then expected(name, "a number of seconds, 0 or more,", value) end
+  return value
+end
+
 --- A whole number of `least` (1) or more, `default` where there is none.
 function check.count(name, value, default, least)
   if value == nil then return default end

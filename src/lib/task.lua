@@ -17,13 +17,14 @@ task.__index = task
 local NOTICE = 2        -- seconds after which a person at a terminal is told what is awaited
 
 local NONE = table.pack()
+local REST = {}         -- what a servant yields that waits to be roused
 
 local main = {}         -- what the main chunk waits for, kept like a task
 local current           -- the task that runs, nil in the main chunk
 local waiting = {}      -- set of the tasks that wait
 local soonest = math.huge -- none of them has a deadline before this
 local waiters = {}      -- object -> who waits for its news (main, too); several are a set: crowd
-local servers = setmetatable({}, { __mode = "k" }) -- object -> what is called at its news
+local servers = setmetatable({}, { __mode = "k" }) -- object -> what serves its hooks
 local ready = {}        -- tasks to be resumed, in order
 local failed            -- a task that failed before anybody joined it
 local limit = math.huge -- core.monotonic() at which the main chunk stops waiting, and
@@ -81,8 +82,6 @@ local function wake(me, stirred)
 end
 
 local function stir(source)
-  local server = servers[source]
-  if server then server() end
   local one = waiters[source]
   if not one then return end
   if not one.crowd then return wake(one, true) end
@@ -90,6 +89,10 @@ local function stir(source)
 end
 
 local function finish(me, ok, ...)
+  if (...) == REST then
+    me.resting = true
+    return
+  end
   if ok and coroutine.status(me.thread) ~= "dead" then
     if me.parked then
       waiting[me] = true
@@ -107,12 +110,18 @@ local function finish(me, ok, ...)
   end
 end
 
+-- What a task holds in `<close>` variables is closed when it fails, too; that can fail as well.
+local function settle(me, ok, ...)
+  if ok then return finish(me, ok, ...) end
+  finish(me, coroutine.close(me.thread))
+end
+
 local function resume(me)
   local before = current
   current = me
   local arguments = me.arguments
   me.arguments = NONE -- they are for the first time
-  finish(me, coroutine.resume(me.thread, table.unpack(arguments, 1, arguments.n)))
+  settle(me, coroutine.resume(me.thread, table.unpack(arguments, 1, arguments.n)))
   current = before
 end
 
@@ -147,8 +156,7 @@ end
 
 -- Runs the loop until the main chunk has what it waits for.
 local function run(what)
-  local person = what and core.terminal(2) and not core.simulated()
-  local notice = person and core.now() + NOTICE or math.huge
+  local notice = what and not core.simulated() and core.now() + NOTICE or math.huge
   while true do
     run_ready()
     if main.awake then return end
@@ -158,9 +166,11 @@ local function run(what)
       if left <= 0 then error(limit_error, 0) end
       if not core.simulated() then due = math.min(due, core.now() + left) end
     end
-    local source, why = core.poll(due)
+    local source, why, held = core.poll(due)
     if source ~= nil then
-      stir(source)
+      local serve = held and servers[source]
+      if serve then serve() end
+      if why then stir(source) end
     elseif why == "stalled" and #ready == 0 then
       error(core.error {
         code = "EDEADLK", kind = "usage",
@@ -173,7 +183,7 @@ local function run(what)
     wake_due(now)
     if now >= notice then
       notice = math.huge
-      if not main.awake then
+      if not main.awake and core.terminal(2) then
         if type(what) == "function" then what = what(main.source) end
         io.stderr:write("tcplua: waiting for ", what, "\n")
       end
@@ -248,6 +258,27 @@ function task.spawn(f, ...)
   return me
 end
 
+--- A task that calls `f` each time it is roused, and rests in between: for what comes too often to
+-- have a task each time. One that rests is kept by nobody but the caller.
+function task.servant(f)
+  if type(f) ~= "function" then check.fail("servant: a function expected, got " .. type(f)) end
+  local function work()
+    while true do
+      f()
+      coroutine.yield(REST)
+    end
+  end
+  return setmetatable({ thread = coroutine.create(work), arguments = NONE, resting = true }, task)
+end
+
+--- Has a servant call its function once more; one that does so now is left alone.
+function task:rouse()
+  if getmetatable(self) ~= task then check.fail("a task expected, got " .. type(self)) end
+  if not self.resting then return end
+  self.resting = false
+  ready[#ready + 1] = self
+end
+
 --- Waits until the task has ended, and returns what it returned; its error is raised here.
 -- With `timeout` (seconds) it gives nil and an error of code ETIMEDOUT when that has passed.
 function task:join(timeout)
@@ -280,8 +311,8 @@ function task.notify(source)
   stir(source)
 end
 
---- Has `f` called at each news of `source`, before those that wait for it are woken; nil ends that.
--- `f` must not wait: it may spawn a task that does.
+--- Has `f` called whenever something waits for the hooks of `source`, a connection. `f` must not
+-- wait: it may spawn a task that does.
 function task.serve(source, f)
   servers[source] = f
 end

@@ -12,7 +12,6 @@
 #include "stack/stack.h"
 #include "tcp/congestion.h"
 
-#define CONN     "tcplua.conn"
 #define LISTENER "tcplua.listener"
 
 struct conn {
@@ -23,12 +22,18 @@ struct listening {
     struct listener *listener; /* NULL: closed */
 };
 
+/* NULL if it was closed. */
+static struct endpoint *conn_endpoint(lua_State *L)
+{
+    return ((struct conn *)check_class(L, 1, CLASS_CONN))->endpoint;
+}
+
 struct endpoint *check_conn(lua_State *L)
 {
-    struct conn *conn = luaL_checkudata(L, 1, CONN);
-    if (!conn->endpoint)
-        luaL_error(L, "attempt to use a closed connection");
-    return conn->endpoint;
+    struct endpoint *endpoint = conn_endpoint(L);
+    if (!endpoint)
+        raise_mistake(L, "attempt to use a closed connection");
+    return endpoint;
 }
 
 /* [-0, +1, m] A closed connection object. */
@@ -36,7 +41,7 @@ static struct conn *push_closed(lua_State *L)
 {
     struct conn *conn = lua_newuserdatauv(L, sizeof *conn, 1);
     conn->endpoint = NULL;
-    luaL_setmetatable(L, CONN);
+    set_class(L, CLASS_CONN);
     return conn;
 }
 
@@ -260,7 +265,7 @@ static int conn_raw_abort(lua_State *L)
 /* raw_free(): lets go, with a reset unless the connection is over; may be repeated */
 static int conn_raw_free(lua_State *L)
 {
-    struct conn *conn = luaL_checkudata(L, 1, CONN);
+    struct conn *conn = check_class(L, 1, CLASS_CONN);
     struct endpoint *endpoint = conn->endpoint;
     conn->endpoint = NULL;
     if (endpoint) {
@@ -305,7 +310,7 @@ static int conn_rekey(lua_State *L)
 /* closed() -> whether the object was closed */
 static int conn_closed(lua_State *L)
 {
-    lua_pushboolean(L, !((struct conn *)luaL_checkudata(L, 1, CONN))->endpoint);
+    lua_pushboolean(L, !conn_endpoint(L));
     return 1;
 }
 
@@ -409,7 +414,7 @@ static int conn_info(lua_State *L)
 
 static int conn_tostring(lua_State *L)
 {
-    struct conn *conn = luaL_checkudata(L, 1, CONN);
+    struct conn *conn = check_class(L, 1, CLASS_CONN);
     if (!conn->endpoint) {
         lua_pushliteral(L, "connection (closed)");
         return 1;
@@ -429,7 +434,7 @@ static struct listener *check_listener(lua_State *L)
 {
     struct listening *listening = luaL_checkudata(L, 1, LISTENER);
     if (!listening->listener)
-        luaL_error(L, "attempt to use a closed listener");
+        raise_mistake(L, "attempt to use a closed listener");
     return listening->listener;
 }
 
@@ -549,8 +554,10 @@ void open_conn(lua_State *L)
         {"__tostring", listener_tostring},
         {NULL, NULL},
     };
-    new_class(L, CONN, conn_methods, conn_meta);
+    new_class(L, "tcplua.conn", conn_methods, conn_meta);
     lua_setfield(L, -2, "conn_class");
+    open_class(L, CLASS_CONN);
+    lua_pop(L, 1);
     new_class(L, LISTENER, listener_methods, listener_meta);
     lua_setfield(L, -2, "listener_class");
     lua_pushcfunction(L, core_connect);

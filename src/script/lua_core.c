@@ -75,7 +75,16 @@ static int interrupted(lua_State *L)
     return raise_error(L, &err);
 }
 
-/* poll(deadline) -> object with news | nil, "timeout" | nil, "stalled"; raises when interrupted */
+/* [-0, +2, -] Whether there is news of a source, and whether something waits for its hooks. */
+static void push_reasons(lua_State *L, struct source *source)
+{
+    lua_pushboolean(L, source->news);
+    lua_pushboolean(L, source->held);
+    source->news = source->held = false;
+}
+
+/* poll(deadline) -> object, whether there is news of it, whether something waits for its hooks |
+ * nil, "timeout" | nil, "stalled"; raises when interrupted */
 static int core_poll(lua_State *L)
 {
     int64_t deadline = to_ns(luaL_checknumber(L, 1));
@@ -83,8 +92,10 @@ static int core_poll(lua_State *L)
     for (;;) {
         switch (network_poll(the_network(L), deadline, &source)) {
         case POLL_SOURCE:
-            if (push_source(L, source))
-                return 1;
+            if (push_source(L, source)) {
+                push_reasons(L, source);
+                return 3;
+            }
             break; /* nobody holds it any more */
         case POLL_TIMEOUT:
             lua_pushnil(L);

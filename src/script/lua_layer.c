@@ -58,15 +58,15 @@ static const char *wanted(const struct field *f)
 static int wrong_type(lua_State *L, const char *owner, const struct field *f, int index)
 {
     if (is_moving(L, f, index))
-        return luaL_error(L,
-                          "%s.%s of a packet has one value: what changes from packet to packet "
-                          "goes into the table that makes the layer, p.%s { %s = ... }",
-                          owner, f->name, owner, f->name);
+        return raise_mistake(L,
+                             "%s.%s of a packet has one value: what changes from packet to packet "
+                             "goes into the table that makes the layer, p.%s { %s = ... }",
+                             owner, f->name, owner, f->name);
     bool several = f->kind != FIELD_BYTES && lua_type(L, index) == LUA_TTABLE;
-    return luaL_error(L, "%s.%s takes %s, not %s%s", owner, f->name, wanted(f),
-                      lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL)
-                                                        : luaL_typename(L, index),
-                      several ? ": a packet for each of several values makes p.list {...}" : "");
+    return raise_mistake(L, "%s.%s takes %s, not %s%s", owner, f->name, wanted(f),
+                         lua_type(L, index) == LUA_TNUMBER ? luaL_tolstring(L, index, NULL)
+                                                           : luaL_typename(L, index),
+                         several ? ": a packet for each of several values makes p.list {...}" : "");
 }
 
 uint64_t check_value(lua_State *L, const char *owner, const struct field *f, int index)
@@ -80,8 +80,8 @@ uint64_t check_value(lua_State *L, const char *owner, const struct field *f, int
     if (!good)
         wrong_type(L, owner, f, index);
     if (f->kind != FIELD_SEQ && f->width < 64 && (value < 0 || (uint64_t)value > field_max(f)))
-        luaL_error(L, "%s.%s takes a number from 0 to %I, not %I", owner, f->name,
-                   (LUAI_UACINT)field_max(f), (LUAI_UACINT)value);
+        raise_mistake(L, "%s.%s takes a number from 0 to %I, not %I", owner, f->name,
+                      (LUAI_UACINT)field_max(f), (LUAI_UACINT)value);
     return (uint64_t)value;
 }
 
@@ -93,8 +93,8 @@ static const char *check_string(lua_State *L, const char *owner, const struct fi
         wrong_type(L, owner, f, index);
     const char *text = lua_tolstring(L, index, &length);
     if (strlen(text) != length)
-        luaL_error(L, "%s.%s takes %s, and this one has a NUL byte in it", owner, f->name,
-                   wanted(f));
+        raise_mistake(L, "%s.%s takes %s, and this one has a NUL byte in it", owner, f->name,
+                      wanted(f));
     return text;
 }
 
@@ -128,7 +128,8 @@ static void set_bytes(lua_State *L, struct packet *p, size_t layer, const struct
 void set_field(lua_State *L, struct packet *p, size_t layer, const struct field *f, int index)
 {
     if (!packet_has(p, layer, f))
-        luaL_error(L, "the packet is cut off before %s.%s", p->layers[layer].proto->name, f->name);
+        raise_mistake(L, "the packet is cut off before %s.%s", p->layers[layer].proto->name,
+                      f->name);
     struct error err;
     if (lua_isnil(L, index)) { /* as if it had never been set */
         if (!packet_reset(p, layer, f, &err))
@@ -157,9 +158,9 @@ void set_payload(lua_State *L, struct packet *p, int index)
     const char *bytes = "";
     if (!lua_isnil(L, index)) {
         if (is_generator(L, index))
-            luaL_error(L, "the payload cannot change from packet to packet of a set");
+            raise_mistake(L, "the payload cannot change from packet to packet of a set");
         if (lua_type(L, index) != LUA_TSTRING)
-            luaL_error(L, "payload takes a string of bytes, not %s", luaL_typename(L, index));
+            raise_mistake(L, "payload takes a string of bytes, not %s", luaL_typename(L, index));
         bytes = lua_tolstring(L, index, &length);
     }
     if (!packet_set_payload(p, bytes, length, &err))
@@ -227,8 +228,8 @@ static int layer_newindex(lua_State *L)
     const struct proto *proto = p->layers[part->layer].proto;
     if (strcmp(name, "payload") == 0 && !proto_field(proto, name)) {
         if (part->layer + 1 < p->count)
-            return luaL_error(L, "the payload of %s is made of layers: set their fields",
-                              proto->name);
+            return raise_mistake(L, "the payload of %s is made of layers: set their fields",
+                                 proto->name);
         set_payload(L, p, 3);
     } else {
         set_field(L, p, part->layer, check_field(L, p, part->layer, 2), 3);

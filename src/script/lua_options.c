@@ -28,7 +28,7 @@ static void draft_begin(struct draft *d, const struct option_table *table)
 static void draft_put(lua_State *L, struct draft *d, uint8_t kind, const void *value, size_t length)
 {
     if (!option_put(&d->list, kind, value, length))
-        luaL_error(L, "option %d with %d bytes does not fit", (int)kind, (int)length);
+        raise_mistake(L, "option %d with %d bytes does not fit", (int)kind, (int)length);
 }
 
 static uint32_t check_number(lua_State *L, int index, const char *name, uint32_t most)
@@ -36,8 +36,8 @@ static uint32_t check_number(lua_State *L, int index, const char *name, uint32_t
     int good;
     lua_Integer value = lua_tointegerx(L, index, &good);
     if (lua_type(L, index) != LUA_TNUMBER || !good || value < 0 || value > most)
-        luaL_error(L, "option '%s' takes a number from 0 to %I, not %s", name, (LUAI_UACINT)most,
-                   luaL_tolstring(L, index, NULL));
+        raise_mistake(L, "option '%s' takes a number from 0 to %I, not %s", name, (LUAI_UACINT)most,
+                      luaL_tolstring(L, index, NULL));
     return (uint32_t)value;
 }
 
@@ -45,8 +45,8 @@ static uint32_t check_number(lua_State *L, int index, const char *name, uint32_t
 static void check_numbers(lua_State *L, int index, const char *name, int count, uint8_t *out)
 {
     if (!lua_istable(L, index))
-        luaL_error(L, "option '%s' takes a table of %d numbers, not %s", name, count,
-                   luaL_typename(L, index));
+        raise_mistake(L, "option '%s' takes a table of %d numbers, not %s", name, count,
+                      luaL_typename(L, index));
     for (int i = 1; i <= count; i++, out += 4) {
         lua_rawgeti(L, index, i);
         put32(out, check_number(L, lua_gettop(L), name, UINT32_MAX));
@@ -57,11 +57,11 @@ static void check_numbers(lua_State *L, int index, const char *name, int count, 
 static size_t check_ranges(lua_State *L, int index, const char *name, uint8_t *out, size_t size)
 {
     if (!lua_istable(L, index))
-        luaL_error(L, "option '%s' takes a list of {left, right}, not %s", name,
-                   luaL_typename(L, index));
+        raise_mistake(L, "option '%s' takes a list of {left, right}, not %s", name,
+                      luaL_typename(L, index));
     lua_Unsigned count = lua_rawlen(L, index);
     if (count > size / 8)
-        luaL_error(L, "option '%s' has too many blocks", name);
+        raise_mistake(L, "option '%s' has too many blocks", name);
     for (lua_Unsigned i = 0; i < count; i++) {
         lua_rawgeti(L, index, (lua_Integer)i + 1);
         check_numbers(L, lua_gettop(L), name, 2, out + 8 * i);
@@ -77,8 +77,8 @@ static size_t check_address(lua_State *L, int index, const char *name, enum addr
     if (lua_type(L, index) != LUA_TSTRING ||
         strlen(lua_tostring(L, index)) != lua_rawlen(L, index) ||
         !addr_parse(&addr, lua_tostring(L, index), "address", NULL) || addr.kind != kind)
-        luaL_error(L, "option '%s' takes %s address, not %s", name,
-                   kind == ADDR_MAC ? "a MAC" : "an IPv4", luaL_tolstring(L, index, NULL));
+        raise_mistake(L, "option '%s' takes %s address, not %s", name,
+                      kind == ADDR_MAC ? "a MAC" : "an IPv4", luaL_tolstring(L, index, NULL));
     size_t length = kind == ADDR_MAC ? 6 : 4;
     memcpy(out, addr.bytes, length);
     return length;
@@ -102,8 +102,8 @@ static size_t check_tail(lua_State *L, int index, const struct option_row *row, 
         if (lua_getfield(L, index, tail->name) != LUA_TNIL) {
             const char *bytes = lua_tolstring(L, -1, &length);
             if (lua_type(L, -1) != LUA_TSTRING || length > size)
-                luaL_error(L, "%s.%s takes a string of up to %d bytes", row->name, tail->name,
-                           (int)size);
+                raise_mistake(L, "%s.%s takes a string of up to %d bytes", row->name, tail->name,
+                              (int)size);
             memcpy(out, bytes, length);
         }
         lua_pop(L, 1);
@@ -112,7 +112,7 @@ static size_t check_tail(lua_State *L, int index, const struct option_row *row, 
     struct field f = element_of(tail);
     lua_Unsigned count = lua_rawlen(L, index);
     if (count > size / element)
-        luaL_error(L, "option '%s' has too many %s", row->name, tail->name);
+        raise_mistake(L, "option '%s' has too many %s", row->name, tail->name);
     for (lua_Unsigned i = 1; i <= count; i++, length += element) {
         lua_rawgeti(L, index, (lua_Integer)i);
         write_value(L, row->name, &f, out + length, lua_gettop(L));
@@ -134,8 +134,8 @@ static size_t check_value_fields(lua_State *L, int index, const struct option_ro
                                  uint8_t *out, size_t size)
 {
     if (!lua_istable(L, index))
-        luaL_error(L, "option '%s' takes a table or a string, not %s", row->name,
-                   luaL_typename(L, index));
+        raise_mistake(L, "option '%s' takes a table or a string, not %s", row->name,
+                      luaL_typename(L, index));
     const struct field *tail = option_tail(row);
     size_t fixed = option_fixed(row);
     memset(out, 0, fixed);
@@ -148,7 +148,8 @@ static size_t check_value_fields(lua_State *L, int index, const struct option_ro
         const struct field *f =
             lua_type(L, -2) == LUA_TSTRING ? field_of(row, lua_tostring(L, -2)) : NULL;
         if (!f || (f == tail && option_element(tail) > 0))
-            luaL_error(L, "option '%s' has no field '%s'", row->name, luaL_tolstring(L, -2, NULL));
+            raise_mistake(L, "option '%s' has no field '%s'", row->name,
+                          luaL_tolstring(L, -2, NULL));
         if (f != tail)
             write_value(L, row->name, f, out, lua_gettop(L));
     }
@@ -167,7 +168,7 @@ static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, 
     if (lua_isnil(L, index) || (lua_isboolean(L, index) && !lua_toboolean(L, index)))
         return;
     if (row && align && !option_align(&d->list, row))
-        luaL_error(L, "options are too long");
+        raise_mistake(L, "options are too long");
     if (lua_type(L, index) == LUA_TSTRING && form != OPTION_MAC && form != OPTION_IP4) {
         const char *bytes = lua_tolstring(L, index, &length);
         draft_put(L, d, kind, bytes, length);
@@ -175,11 +176,13 @@ static void draft_value(lua_State *L, struct draft *d, uint8_t kind, int index, 
     }
     switch (form) {
     case OPTION_BYTES:
-        luaL_error(L, "option '%s' takes a string of bytes, not %s", name, luaL_typename(L, index));
+        raise_mistake(L, "option '%s' takes a string of bytes, not %s", name,
+                      luaL_typename(L, index));
         break;
     case OPTION_BARE:
         if (!lua_isboolean(L, index))
-            luaL_error(L, "option '%s' takes true or false, not %s", name, luaL_typename(L, index));
+            raise_mistake(L, "option '%s' takes true or false, not %s", name,
+                          luaL_typename(L, index));
         break;
     case OPTION_U8:
         value[0] = (uint8_t)check_number(L, index, name, UINT8_MAX);
@@ -224,8 +227,8 @@ static uint8_t check_kind(lua_State *L, const struct option_table *table, int in
     const char *names[UINT8_MAX + 1], *value = luaL_tolstring(L, index, NULL);
     for (size_t i = 0; i < table->count; i++) /* no more of them than kinds */
         names[i] = table->rows[i].name;
-    luaL_error(L, "there is no option '%s'; there are %s, and numbers from 0 to 255", value,
-               push_words(L, names, table->count));
+    raise_mistake(L, "there is no option '%s'; there are %s, and numbers from 0 to 255", value,
+                  push_words(L, names, table->count));
     return 0;
 }
 
@@ -239,6 +242,11 @@ static void draft_list(lua_State *L, struct draft *d, int index)
             lua_rawgeti(L, -1, 1);
             lua_rawgeti(L, -2, 2);
             lua_remove(L, -3);
+            if (lua_isnil(L, -1))
+                raise_mistake(L,
+                              "options: number %d of the list has no value: {\"mss\", 1460}, "
+                              "or \"nop\" by itself",
+                              (int)i);
         } else {
             lua_pushboolean(L, 1);
         }
@@ -299,7 +307,7 @@ void set_options(lua_State *L, struct packet *p, size_t layer, const struct fiel
         return;
     }
     if (!lua_istable(L, index))
-        luaL_error(L, "%s takes a table or a string, not %s", f->name, luaL_typename(L, index));
+        raise_mistake(L, "%s takes a table or a string, not %s", f->name, luaL_typename(L, index));
     lua_rawgeti(L, index, 1);
     bool list = !lua_isnil(L, -1);
     lua_pop(L, 1);

@@ -16,7 +16,7 @@ static struct puppet *check_puppet(lua_State *L)
 {
     struct puppet *puppet = puppet_of(check_conn(L));
     if (!puppet)
-        luaL_error(L, "the connection's network is closed, or memory is short");
+        raise_mistake(L, "the connection's network is closed, or memory is short");
     return puppet;
 }
 
@@ -49,6 +49,27 @@ int conn_raw_watch(lua_State *L)
     return 0;
 }
 
+/* Where a datagram stands in its direction's sequence space: its first number and how many it takes
+ * up; 0 for one that takes none, as an acknowledgement, a reset or an ICMP error. */
+static uint32_t span_of(const struct packet *p, uint32_t *first)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct layer *layer = &p->layers[i];
+        if (layer->proto == &proto_icmp || layer->proto == &proto_icmp6)
+            return 0; /* what it quotes is no segment */
+        if (layer->proto != &proto_tcp)
+            continue;
+        const uint8_t *header = p->bytes + layer->offset;
+        if (layer->header < layer->proto->minimum || header[13] & TCP_RST)
+            return 0;
+        *first = get32(header + 4);
+        uint32_t flags = (header[13] & TCP_SYN ? 1 : 0) + (header[13] & TCP_FIN ? 1 : 0);
+        return layer->end - layer_payload(layer) + flags;
+    }
+    return 0;
+}
+
+/* [-0, +3, m] The oldest datagram: its packet, its first number and its span. */
 static int push_datagram(lua_State *L, struct puppet *puppet, struct puppet_queue *queue)
 {
     const struct puppet_datagram *d = queue->first;
@@ -56,12 +77,17 @@ static int push_datagram(lua_State *L, struct puppet *puppet, struct puppet_queu
         return 0;
     const struct origin origin = {
         .time = d->time, .original = (uint32_t)d->length, .direction = directions[d->direction]};
+    uint32_t first = 0;
     push_parsed(L, &proto_ip, d->bytes, d->length, &origin);
+    uint32_t span = span_of(test_class(L, -1, CLASS_PACKET), &first);
+    lua_pushinteger(L, first);
+    lua_pushinteger(L, span);
     free(puppet_take(puppet, queue));
-    return 1;
+    return 3;
 }
 
-/* raw_held("out" | "in") -> the packet that waits longest for a verdict | nothing */
+/* raw_held("out" | "in") -> the packet that waits longest for a verdict, its first number and its
+ * span | nothing */
 int conn_raw_held(lua_State *L)
 {
     struct puppet *puppet = check_conn(L)->puppet;
@@ -69,8 +95,8 @@ int conn_raw_held(lua_State *L)
     return puppet ? push_datagram(L, puppet, &puppet->held[direction]) : 0;
 }
 
-/* raw_seen() -> the next packet that was sent or came, how many could not be kept, and the state of
- * the connection after it | nothing */
+/* raw_seen() -> the next packet that was sent or came, its first number and its span, how many could
+ * not be kept, and the state of the connection after it | nothing */
 int conn_raw_seen(lua_State *L)
 {
     struct puppet *puppet = check_conn(L)->puppet;
@@ -80,7 +106,7 @@ int conn_raw_seen(lua_State *L)
     push_datagram(L, puppet, &puppet->seen);
     lua_pushinteger(L, (lua_Integer)puppet->dropped);
     lua_pushstring(L, tcp_state_name(state));
-    return 3;
+    return 5;
 }
 
 /* raw_draft(flags) -> the packet with these flags (a number) that would fit the connection now */
@@ -105,34 +131,46 @@ static int push_done(lua_State *L, bool done, const struct error *err)
     return 1;
 }
 
-/* raw_transmit(bytes) -> true | nil, error: out, past the hook */
+/* [-0, +0, v] The bytes of the packet or of the string at index 2. */
+static const uint8_t *check_bytes(lua_State *L, size_t *length)
+{
+    const struct packet *p = test_class(L, 2, CLASS_PACKET);
+    if (!p)
+        return (const uint8_t *)luaL_checklstring(L, 2, length);
+    const struct part whole = {.packet = (struct packet *)p};
+    p = part_packet(&whole);
+    *length = p->size;
+    return p->bytes;
+}
+
+/* raw_transmit(packet or bytes) -> true | nil, error: out, past the hook */
 int conn_raw_transmit(lua_State *L)
 {
     struct puppet *puppet = check_puppet(L);
     size_t length;
-    const char *bytes = luaL_checklstring(L, 2, &length);
+    const uint8_t *bytes = check_bytes(L, &length);
     struct error err;
-    return push_done(L, puppet_transmit(puppet, (const uint8_t *)bytes, length, &err), &err);
+    return push_done(L, puppet_transmit(puppet, bytes, length, &err), &err);
 }
 
-/* raw_inject(bytes) -> true | nil, error: made by hand; the engine takes note of it */
+/* raw_inject(packet or bytes) -> true | nil, error: made by hand; the engine takes note of it */
 int conn_raw_inject(lua_State *L)
 {
     struct puppet *puppet = check_puppet(L);
     size_t length;
-    const char *bytes = luaL_checklstring(L, 2, &length);
+    const uint8_t *bytes = check_bytes(L, &length);
     struct error err;
-    bool done = puppet_inject(puppet, (const uint8_t *)bytes, length, &err);
+    bool done = puppet_inject(puppet, bytes, length, &err);
     endpoint_serve(puppet->endpoint);
     return push_done(L, done, &err);
 }
 
-/* raw_receive(bytes): in, past the hook */
+/* raw_receive(packet or bytes): in, past the hook */
 int conn_raw_receive(lua_State *L)
 {
     struct puppet *puppet = check_puppet(L);
     size_t length;
-    const char *bytes = luaL_checklstring(L, 2, &length);
-    puppet_receive(puppet, (const uint8_t *)bytes, length);
+    const uint8_t *bytes = check_bytes(L, &length);
+    puppet_receive(puppet, bytes, length);
     return 0;
 }

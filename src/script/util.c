@@ -109,7 +109,8 @@ void new_class(lua_State *L, const char *name, const luaL_Reg *methods, const lu
 static const char *const class_names[CLASSES] = {[CLASS_PACKET] = "tcplua.packet",
                                                  [CLASS_LAYER] = "tcplua.layer",
                                                  [CLASS_OPTIONS] = "tcplua.options",
-                                                 [CLASS_SET] = "tcplua.set"};
+                                                 [CLASS_SET] = "tcplua.set",
+                                                 [CLASS_CONN] = "tcplua.conn"};
 
 void open_class(lua_State *L, enum class class)
 {

@@ -34,7 +34,7 @@ void new_class(lua_State *L, const char *name, const luaL_Reg *methods, const lu
 
 /* Classes whose objects are made and looked at for every packet: their metatables are found by
  * number, which takes a third of the time that a name does. */
-enum class { CLASS_PACKET, CLASS_LAYER, CLASS_OPTIONS, CLASS_SET, CLASSES };
+enum class { CLASS_PACKET, CLASS_LAYER, CLASS_OPTIONS, CLASS_SET, CLASS_CONN, CLASSES };
 
 void open_class(lua_State *L, enum class class); /* [-0, +1, m] Makes the metatable. */
 void push_class(lua_State *L, enum class class); /* [-0, +1, -] Pushes it. */

@@ -32,7 +32,7 @@ void network_close(struct network *network)
     network->cookies = (struct cookie_jar){.next = 0};
 }
 
-void source_ready(struct network *network, struct source *source)
+static void queue_source(struct network *network, struct source *source)
 {
     if (source->queued)
         return;
@@ -43,6 +43,18 @@ void source_ready(struct network *network, struct source *source)
     else
         network->ready_first = source;
     network->ready_last = source;
+}
+
+void source_ready(struct network *network, struct source *source)
+{
+    source->news = true;
+    queue_source(network, source);
+}
+
+void source_held(struct network *network, struct source *source)
+{
+    source->held = true;
+    queue_source(network, source);
 }
 
 static struct source *take_ready(struct network *network)

@@ -47,6 +47,8 @@ enum source_kind { SOURCE_ENDPOINT, SOURCE_LISTENER, SOURCE_WIRE, SOURCE_TAP, SO
 struct source {
     enum source_kind kind;
     bool queued;
+    bool news; /* since the last poll: for who waits for it, */
+    bool held; /* and what waits for the script's hooks (puppet.h) */
     struct source *next;
 };
 
@@ -99,12 +101,16 @@ void network_work(struct network *network);
 /* Something that was due at `due` is done at `now`: whoever judges times wants to know. */
 void network_late(struct network *network, int64_t due, int64_t now);
 
-/* Queues a source to be handed out by a poll; a queued one stays where it is. */
+/* Queues a source to be handed out by a poll, for there is news; a queued one stays where it is.
+ * Whoever polls clears its `news` and `held`. */
 void source_ready(struct network *network, struct source *source);
 
 /* Whether polls will hand out more before they look at the wires again; never on a virtual clock,
  * where no time passes meanwhile. */
 bool network_has_news(const struct network *network);
+
+/* source_ready() where nobody is meant but the hooks. */
+void source_held(struct network *network, struct source *source);
 
 /* Takes a source out of the queue, before it is freed. */
 void source_forget(struct network *network, struct source *source);

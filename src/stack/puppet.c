@@ -74,7 +74,11 @@ static void put(struct puppet *puppet, struct puppet_queue *queue, enum directio
     if (queue == &puppet->seen)
         puppet->arrived = direction == DIRECTION_IN ? d : NULL;
     puppet->waiting += length;
-    source_ready(puppet->endpoint->stack->network, &puppet->endpoint->source);
+    struct endpoint *endpoint = puppet->endpoint;
+    if (queue == &puppet->seen)
+        source_ready(endpoint->stack->network, &endpoint->source);
+    else
+        source_held(endpoint->stack->network, &endpoint->source);
 }
 
 struct puppet_datagram *puppet_take(struct puppet *puppet, struct puppet_queue *queue)

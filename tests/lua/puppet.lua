@@ -246,6 +246,91 @@ t.test("what a hook raises ends the script", function()
   t.contains(err, "a mistake in a hook")
 end)
 
+t.test("a hook that has raised is called again for the next segment", function()
+  local got = server "ip"
+  local conn = dial "ip"
+  local count = 0
+  conn:on_send(function(s)
+    if s.len == 0 then return end
+    count = count + 1
+    if count == 1 then error "once" end
+  end)
+  conn:send "x\n"
+  t.contains(select(2, pcall(conn.read_line, conn)), "once")
+  t.equal(assert(conn:read_line()), "got x\n", "the retransmission")
+  t.equal(#got, 1)
+  conn:on_send(nil)
+  conn:close()
+end)
+
+t.test("a segment that is held and released within the hook passes once", function()
+  server "ip"
+  local conn = dial("ip", { watched = true })
+  local late
+  conn:on_send(function(s)
+    s:hold()
+    s:release()
+    late = s
+  end)
+  conn:send "x\n"
+  t.equal(conn:read_line(), "got x\n")
+  conn:on_send(nil)
+  local count = 0
+  for _, line in ipairs(lines(conn, "out")) do
+    if line == "P. seq 1:3 ack 1" then count = count + 1 end
+  end
+  t.equal(count, 1, "how often it was sent")
+  t.contains(select(2, pcall(late.release, late)), "not held")
+  conn:close()
+end)
+
+t.test("inject in a hook goes past the hooks, whatever the other one does", function()
+  server "ip"
+  local conn = dial("ip", { watched = true })
+  local out = 0
+  conn:on_receive(function(s)
+    if s.len == 0 then return end
+    task.sleep(0.5) -- meanwhile the other hook comes and goes
+    conn:inject { flags = ".", win = 77 }
+  end)
+  conn:on_send(function(s)
+    if s.win == 77 then out = out + 1 end
+  end)
+  conn:send "x\n"
+  task.sleep(0.1)
+  conn:send "y\n"
+  conn:read_line()
+  task.sleep(1)
+  t.equal(out, 0, "own segments that the hook saw")
+  conn:on_send(nil)
+  conn:on_receive(nil)
+  conn:close()
+end)
+
+t.test("what a hook returns is a list of segments and packets, or a mistake", function()
+  for _, case in ipairs { { 5, "5" }, { { 5 }, "a table that" }, { "x\27", '\"x' },
+    { { seq = 5 }, "a table that" }, { io.stdout, "file (" }, { { "x" }, "a table that" } } do
+    t.fresh()
+    server "ip"
+    local conn = dial "ip"
+    local hook = function(s) if s.len > 0 then return case[1] end end
+    local line = debug.getinfo(1, "l").currentline - 1
+    conn:on_send(hook)
+    conn:send "x\n"
+    local text = select(2, pcall(conn.read_line, conn))
+    t.contains(text, ("puppet.lua:%d: on_send: this hook returned %s"):format(line, case[2]))
+    t.contains(text, "it returns nothing, false, or a list of segments and packets")
+  end
+  t.fresh()
+  server "ip"
+  local conn = dial "ip"
+  conn:on_send(function(s) return s.len > 0 and s.packet or nil end) -- one, without a list
+  conn:send "x\n"
+  t.equal(conn:read_line(), "got x\n")
+  conn:on_send(nil)
+  conn:close()
+end)
+
 t.test("an abort goes through the hook, and what waits for it is not lost", function()
   server "ip"
   local conn = dial("ip", { watched = true })
@@ -323,6 +408,14 @@ t.test("mistakes name what is wrong", function()
     { { flags = 5 }, "flags: a string" }, { { flags = {} }, "flags: a string" },
     { { data = 5 }, "data: a string" }, { { seq = "x" }, "seq: a whole number" },
     { { ack = 1.5 }, "ack: a whole number" }, { { seq = 0 / 0 }, "seq: a whole number" },
+    { { seq = 1 << 60 }, "seq: a number of 32 bits" }, { { seq = 2 ^ 60 }, "seq: a number of 32" },
+    { { seq = 1 << 60, absolute = true }, "seq: a number of 32" },
+    { { win = 70000 }, "tcp.win takes" },
+    { { win = "x" }, "tcp.win takes" }, { { win = -1 }, "tcp.win takes" }, { { len = 5 }, "'len'" },
+    { { direction = "in" }, "'direction' cannot be set" }, { { packet = 1 }, "'packet' cannot" },
+    { { options = { { "nop" } } }, "options: number 1 of the list has no value" },
+    { { options = 5 }, "options takes" }, { { options = { mss = "x", nonsense = 1 } }, "nonsense" },
+    { { options = { mss = 70000 } }, "option 'mss'" }, { { hlim = 5 }, "no field 'hlim'" },
     { "P. 1:1000000001(1000000000)", "more than a datagram holds (65535), at character" },
   } do
     local text = select(2, pcall(conn.inject, conn, case[1]))
@@ -330,8 +423,26 @@ t.test("mistakes name what is wrong", function()
     t.contains(text, "puppet.lua:") -- this file's line, not one of ours
     t.equal(text:find("tcplua/", 1, true), nil)
   end
-  conn:close()
-  t.contains(select(2, pcall(conn.inject, conn, {})), "closed")
+  for _, wrong in ipairs { "x", -1, 1 / 0, 0 / 0, false } do
+    conn:on_send(function(s) s:delay(wrong or nil) end)
+    conn:send "x\n"
+    local text = select(2, pcall(conn.read_line, conn))
+    t.contains(text, "delay: a number of seconds")
+    t.contains(text, "puppet.lua:")
+    t.equal(text:find("tcplua/", 1, true), nil)
+    conn:on_send(nil)
+  end
+  for _, wrong in ipairs { false, 5, {}, "Auto" } do
+    t.contains(select(2, pcall(conn.mode, conn, wrong or nil)), "mode")
+  end
+  conn:abort()
+  for name, argument in pairs { inject = {}, mode = "auto", on_send = print, send = "x",
+    read_line = {}, state = {}, info = {}, shutdown = {} } do
+    local text = select(2, pcall(function() return conn[name](conn, argument) end))
+    t.contains(text, "attempt to use a closed connection", name)
+    t.contains(text, "puppet.lua:", name) -- this file's line
+    t.equal(text:find("tcplua/", 1, true), nil, name)
+  end
 end)
 
 t.done()

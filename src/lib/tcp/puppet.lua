@@ -60,83 +60,123 @@ end
 function puppet:pass(direction, packet)
   if self.conn:closed() then return end
   if direction == "out" then
-    assert(self.conn:raw_transmit(check.packet(packet)))
+    assert(self.conn:raw_transmit(packet))
   else
-    self.conn:raw_receive(check.packet(packet))
+    self.conn:raw_receive(packet)
   end
 end
 
-local function pass_all(self, direction, what)
-  for _, one in ipairs(what) do
-    self:pass(direction, getmetatable(one) == segment and one.packet or one)
-  end
+-- The packet of what a hook says should go on; nil if it is none.
+local function packet_of(value)
+  local meta = getmetatable(value)
+  if meta == segment then return value.packet end
+  return type(meta) == "table" and meta.__name == "tcplua.packet" and value or nil
 end
 
--- Follows what a hook has said about one segment.
-local function follow(self, s, said)
+-- What a hook has returned: a list of packets; nil if it is none.
+local function packets_of(said)
+  local one = packet_of(said)
+  if one then return { one } end
+  if type(said) ~= "table" then return nil end
+  local packets, count = {}, 0
+  for _ in pairs(said) do count = count + 1 end
+  for i = 1, count do
+    packets[i] = packet_of(said[i])
+    if not packets[i] then return nil end
+  end
+  return packets
+end
+
+local function shown(value)
+  if type(value) == "string" then return verdict.quote(value, 20) end
+  if type(value) ~= "table" then return tostring(value) end
+  return next(value) == nil and "an empty table" or "a table that is no such list"
+end
+
+-- Follows what the hook `f` has said about one segment.
+local function follow(self, s, said, f)
   local fate = rawget(s, "fate")
+  if fate == "hold" then rawset(s, "fate", "held") end
   if fate == "drop" or fate == "hold" or said == false then return end
   if fate == "delay" then
     task.spawn(function()
       task.sleep(s.seconds)
       self:pass(s.direction, s.packet)
     end)
-  elseif said == nil or said == true then
-    self:pass(s.direction, s.packet)
-  elseif type(said) == "table" and getmetatable(said) ~= segment then
-    pass_all(self, s.direction, said)
-  else
-    pass_all(self, s.direction, { said })
+    return
   end
+  if said == nil or said == true then return self:pass(s.direction, s.packet) end
+  local packets = packets_of(said)
+  if not packets then
+    local at = debug.getinfo(f, "S")
+    error(("%s:%d: %s: this hook returned %s; it returns nothing, false, or a list of segments"
+      .. " and packets"):format(at.short_src, at.linedefined, HOOKS[s.direction],
+      core.escape(shown(said))), 0)
+  end
+  for _, packet in ipairs(packets) do self:pass(s.direction, packet) end
 end
 
--- Whether a segment with all of its numbers was seen before. What lies ahead of a hole is known by
--- where it begins; `next` is where the first hole does.
-local function again(history, s)
-  local tcp = s.tcp
-  if not tcp then return false end
-  local flags, first = tcp.flags, tcp.seq
-  local span = s.len + (flags:find("[SF]") and 1 or 0)
-  if span == 0 or flags:find("R", 1, true) then return false end
-  local seen = history[s.direction] or { next = first, starts = {} }
-  history[s.direction] = seen
+-- Whether a segment with all of its numbers was seen before: the `span` of them from `first` on.
+-- What lies ahead of a hole is known by where it begins; `next` is where the first hole does.
+local function again(history, direction, first, span)
+  if span == 0 then return false end
+  local seen = history[direction]
+  if not seen then
+    seen = { next = first, starts = {} }
+    history[direction] = seen
+  end
+  local starts = seen.starts
   local known = (seen.next - first) & MASK
   if known > HALF then known = 0 end
-  if span <= known or (seen.starts[first] or 0) >= span then return true end
-  seen.starts[first] = span
-  while seen.starts[seen.next] do -- the hole is filled, and perhaps more
-    local more = seen.starts[seen.next]
-    seen.starts[seen.next] = nil
+  if span <= known or (starts[first] or 0) >= span then return true end
+  if first == seen.next and next(starts) == nil then -- as nearly all are
+    seen.next = (first + span) & MASK
+    return false
+  end
+  starts[first] = span
+  while starts[seen.next] do -- the hole is filled, and perhaps more
+    local more = starts[seen.next]
+    starts[seen.next] = nil
     seen.next = (seen.next + more) & MASK
   end
   if known > 0 then
     seen.next = (first + span) & MASK
-    seen.starts[first] = nil
+    starts[first] = nil
   end
   return false
 end
 
+-- Hands what waits in a direction to its hook. However that ends, it can be done again.
 local function serve(self, direction)
-  self.serving[direction] = true
-  while not self.conn:closed() and self.hooks[direction] do
-    local packet = self.conn:raw_held(direction)
+  local served <close> = self.served[direction] -- luacheck: ignore
+  self.serving[direction] = coroutine.running()
+  local this, hooks = self.conn, self.hooks
+  while hooks[direction] and not this:closed() do
+    local packet, first, span = this:raw_held(direction)
     if not packet then break end
-    local s = segment.new(self, packet, direction)
-    rawset(s, "retransmission", again(self.passed, s))
-    self.inside = coroutine.running()
-    local said = self.hooks[direction](s)
-    self.inside = nil
-    follow(self, s, said)
+    local s = setmetatable({ puppet = self, packet = packet, direction = direction,
+      retransmission = again(self.passed, direction, first, span) }, segment)
+    local hook = hooks[direction]
+    local said = hook(s)
+    if said == nil and not rawget(s, "fate") then
+      self:pass(direction, packet)
+    else
+      follow(self, s, said, hook)
+    end
   end
-  self.serving[direction] = false
 end
 
--- There is news of the connection: its hooks are served by tasks, so that they may wait.
-local function news(self)
-  for direction in pairs(HOOKS) do
-    if self.hooks[direction] and not self.serving[direction] then
-      task.spawn(serve, self, direction)
+-- Something waits for the hooks: they are served by tasks, so that they may wait.
+local function rouse(self)
+  for direction in pairs(self.hooks) do
+    local servant = self.servants[direction]
+    if not servant or servant.done then
+      servant = task.servant(function()
+        if not self.serving[direction] then serve(self, direction) end
+      end)
+      self.servants[direction] = servant
     end
+    servant:rouse()
   end
 end
 
@@ -149,7 +189,7 @@ end
 function puppet:drain()
   if self.conn:closed() then return end
   while true do
-    local packet, dropped, state = self.conn:raw_seen()
+    local packet, first, span, dropped, state = self.conn:raw_seen()
     if not packet then break end
     self.dropped = dropped
     self.bytes = self.bytes + #packet
@@ -162,7 +202,7 @@ function puppet:drain()
       if not self.bases.irs and packet.direction == "in" and s.tcp and s.flags:find "S" then
         self.bases.irs = s.tcp.seq
       end
-      rawset(s, "retransmission", again(self.seen, s))
+      rawset(s, "retransmission", again(self.seen, packet.direction, first, span))
       rawset(s, "was", self.state or before(s) or state)
       rawset(s, "state", state)
       self.state = state
@@ -180,9 +220,14 @@ function puppet.of(self)
       check.fail(("a connection expected, got %s"):format(type(self)))
     end
     strings = setmetatable({
-      conn = self, bases = {}, hooks = {}, serving = {}, passed = {}, seen = {}, list = {},
-      bytes = 0, dropped = 0,
+      conn = self, bases = {}, hooks = {}, servants = {}, serving = {}, served = {}, passed = {},
+      seen = {}, list = {}, bytes = 0, dropped = 0,
     }, puppet)
+    for direction in pairs(HOOKS) do
+      strings.served[direction] = setmetatable({}, { __close = function()
+        strings.serving[direction] = nil
+      end })
+    end
     puppets[self] = strings
     strings:base()
   end
@@ -202,7 +247,12 @@ function puppet.let_go(self)
 end
 
 --- Who sends: "auto", "assist" or "manual". With a name it is that from now on; returns it.
-function conn:mode(name)
+function conn:mode(...)
+  local mode, name = self:raw_mode(), ...
+  if select("#", ...) == 0 then return mode end
+  if type(name) ~= "string" then
+    check.fail('mode: "auto", "assist" or "manual" expected, got ' .. type(name))
+  end
   return self:raw_mode(name)
 end
 
@@ -214,7 +264,7 @@ local function hook(self, direction, f)
   if not f and strings.hooks[direction] then serve(strings, direction) end -- what waits goes on
   strings.hooks[direction] = f
   self:raw_hook(direction, f ~= nil)
-  task.serve(self, function() news(strings) end)
+  task.serve(self, function() rouse(strings) end)
 end
 
 --- Calls `f` with each segment on its way out, from now on; nil ends that.
@@ -253,31 +303,19 @@ local function usual_flags(self, data)
   local info = self:info()
   local begun, heard = info.snd_nxt ~= info.iss, info.rcv_nxt ~= 0
   if not begun then return heard and "S." or "S" end
-  return data and #data > 0 and "P." or "."
+  return type(data) == "string" and #data > 0 and "P." or "."
 end
 
 -- What stands on the connection for the fields that were left out.
 local function make(self, fields)
-  if fields.data ~= nil and type(fields.data) ~= "string" then
-    check.fail("data: a string expected, got " .. type(fields.data))
-  end
-  for _, name in ipairs { "seq", "ack" } do
-    local value = fields[name]
-    if value ~= nil and not (math.type(value) and math.tointeger(value)) then
-      check.fail(("%s: a whole number expected, got %s"):format(name,
-        core.escape(tostring(value))))
-    end
-  end
   local flags = fields.flags or usual_flags(self, fields.data)
   local packet = self:raw_draft(flag_bits(flags))
   local s = segment.new(puppet.of(self), packet, "out")
   for name, value in pairs(fields) do
-    if name ~= "flags" and name ~= "absolute" then
-      if fields.absolute and (name == "seq" or name == "ack") then
-        s.tcp[name] = value
-      else
-        s[name] = value
-      end
+    if fields.absolute and (name == "seq" or name == "ack") then
+      s.tcp[name] = segment.number(name, value)
+    elseif name ~= "flags" and name ~= "absolute" then
+      segment.set(s, name, value)
     end
   end
   return s
@@ -311,7 +349,9 @@ function conn:inject(what, data)
     s = make(self, check.options(what))
   end
   local strings = puppet.of(self)
-  local send = strings.inside == coroutine.running() and self.raw_transmit or self.raw_inject
+  local running = coroutine.running()
+  local inside = strings.serving.out == running or strings.serving["in"] == running
+  local send = inside and self.raw_transmit or self.raw_inject -- no hook sees its own
   local packet_bytes = check.packet(s.packet)
   local ok, err = send(self, packet_bytes)
   if not ok then return nil, err end

@@ -14,7 +14,10 @@
 --     s.sport, s.ttl, …        any other field of the TCP or the IP header, or nil
 --     tostring(s)              "P. seq 1:65 ack 7 win 502 <nop,nop,TS val 1 ecr 2>"
 --
--- Each of these can be set in a hook (numbers are relative there too), before the segment goes on.
+-- flags, seq, ack, data, win, urg, options and the fields of the headers can be set in a hook
+-- (numbers are relative there too), before the segment goes on.
+local check = require "tcplua.check"
+local core = require "tcplua.core"
 local p = require "tcplua.packet"
 
 local segment = {}
@@ -23,6 +26,19 @@ local MASK = 0xffffffff
 
 local function relative(number, base) return base and (number - base) & MASK or number end
 local function absolute(number, base) return base and (number + base) & MASK or number & MASK end
+
+--- A sequence number, which may lie before the first one, by up to half of all there are.
+function segment.number(name, value)
+  local whole = math.type(value) and math.tointeger(value)
+  if not whole then
+    check.fail(("%s: a whole number expected, got %s"):format(name,
+      core.escape(tostring(value))))
+  end
+  if whole > MASK or whole < -(MASK // 2 + 1) then
+    check.fail(("%s: a number of 32 bits expected, got %d"):format(name, whole))
+  end
+  return whole
+end
 
 -- The two sides' initial sequence numbers, this segment's sender first.
 local function bases(self)
@@ -56,9 +72,20 @@ function read.len(self) return #self.packet.payload end
 function read.options(self) return self.tcp and self.tcp.options end
 function read.time(self) return self.packet.time end
 
-function write.seq(self, value) self.tcp.seq = absolute(value, (bases(self))) end
-function write.ack(self, value) self.tcp.ack = absolute(value, (select(2, bases(self)))) end
-function write.data(self, value) self.packet.payload = value end
+function write.seq(self, value)
+  self.tcp.seq = absolute(segment.number("seq", value), (bases(self)))
+end
+
+function write.ack(self, value)
+  self.tcp.ack = absolute(segment.number("ack", value), (select(2, bases(self))))
+end
+
+function write.data(self, value)
+  if type(value) ~= "string" then
+    check.fail("data: a string expected, got " .. type(value))
+  end
+  self.packet.payload = value
+end
 
 -- A field of the TCP header, else of the IP header, that a script names without its layer.
 local function layer_with(self, name)
@@ -80,19 +107,33 @@ segment.__index = function(self, name)
   return layer and layer[name]
 end
 
-segment.__newindex = function(self, name, value)
-  if write[name] then return write[name](self, value) end
+-- What follows from the rest of a segment, or from how it came here.
+local FIXED <const> = { len = true, direction = true, time = true, index = true,
+  retransmission = true, consumed = true, by_hand = true, packet = true, puppet = true, tcp = true,
+  ip = true, ip6 = true, icmp = true, icmp6 = true, fate = true, seconds = true, state = true,
+  was = true }
+
+--- Sets a field, of those that can be.
+function segment:set(name, value)
+  if FIXED[name] then
+    check.fail(("a segment's '%s' cannot be set%s"):format(name,
+      name == "len" and ": it is that of its data" or ""))
+  end
+  if write[name] and (name == "data" or self.tcp) then return write[name](self, value) end
   local layer = layer_with(self, name)
   if not layer then
-    error(("a segment has no field '%s'"):format(tostring(name)), 2)
+    check.fail(("a segment%s has no field '%s'"):format(self.packet.ip6 and " over IPv6" or "",
+      core.escape(tostring(name))))
   end
   layer[name] = value
 end
 
--- The names of the fields of each header.
+segment.__newindex = segment.set
+
+-- The fields of each header: of what kind each is.
 segment.fields = setmetatable({}, { __index = function(all, name)
   local set = {}
-  for _, field in ipairs(p.fields(name)) do set[field.name] = true end
+  for _, field in ipairs(p.fields(name)) do set[field.name] = field.kind end
   all[name] = set
   return set
 end })
@@ -112,6 +153,22 @@ end
 
 --- The same without what fills a line and seldom matters.
 function segment.brief(self) return segment.__tostring(self, brief) end
+
+local NUMBERS <const> = { number = true, ["sequence number"] = true }
+
+--- What the values of a field are: "number", "flags", "boolean" or "text"; nil: of all sorts.
+function segment.kind(name)
+  if name == "retransmission" then return "boolean" end
+  if name == "direction" or name == "data" then return "text" end
+  if name == "len" or name == "index" or name == "time" then return "number" end
+  for _, layer in ipairs { "tcp", "ip", "ip6" } do
+    if segment.fields[layer][name] then
+      local kind = segment.fields[layer][name]
+      return NUMBERS[kind] and "number" or kind == "flags" and kind
+        or kind:find "^IP" and "text" or nil
+    end
+  end
+end
 
 --- Numbers and flags in tcpdump's words; an ICMP message as its packet's line.
 function segment.__tostring(self, shorten)
@@ -139,8 +196,9 @@ function segment.methods:drop() rawset(self, "fate", "drop") end
 
 --- In a hook: it goes on `seconds` later; those behind it do not wait.
 function segment.methods:delay(seconds)
+  if seconds == nil then check.fail "delay: a number of seconds expected, got nil" end
+  rawset(self, "seconds", check.span("delay", seconds))
   rawset(self, "fate", "delay")
-  rawset(self, "seconds", seconds)
 end
 
 --- In a hook: it goes on when release() is called.
@@ -148,11 +206,12 @@ function segment.methods:hold() rawset(self, "fate", "hold") end
 
 --- Lets a segment that was held go on, as it is now.
 function segment.methods:release()
-  if rawget(self, "fate") ~= "hold" then
-    error("a segment that is not held cannot be released", 2)
+  local fate = rawget(self, "fate")
+  if fate ~= "hold" and fate ~= "held" then
+    check.fail "a segment that is not held cannot be released"
   end
   rawset(self, "fate", nil)
-  self.puppet:pass(self.direction, self.packet)
+  if fate == "held" then self.puppet:pass(self.direction, self.packet) end
 end
 
 --- The SACK blocks, a list of {left, right} in relative numbers; nil without the option.
