@@ -24,7 +24,8 @@
 --
 -- A failure is raised (tcplua.verdict): it says what differs, which segment came nearest, and what
 -- was on the wire. If a check of time fails by no more than this program was itself late, it is
--- inconclusive.
+-- inconclusive. A connection that is over ends the waiting at once, but for that of none() where
+-- the peer has ended it.
 local capture = require "tcplua.capture"
 local check = require "tcplua.check"
 local core = require "tcplua.core"
@@ -189,12 +190,18 @@ local NAMES = {
 }
 
 -- What the template says of time, and the options beside it.
-local function times_of(wanted, options)
+local function times_of(times, options)
   local o = {}
-  for name, value in pairs(wanted.times) do o[name] = value end
+  for name, value in pairs(times) do o[name] = value end
   for name, value in pairs(check.options(options, NAMES)) do o[name] = value end
   for _, name in ipairs { "timeout", "within", "after", "at", "tolerance" } do
-    check.seconds(name, o[name])
+    check.span(name, o[name])
+  end
+  if o.since ~= nil and not segment.is(o.since) then
+    check.fail("since: a segment expected, got " .. type(o.since))
+  end
+  if o.within and o.after and o.within < o.after then
+    check.fail(("within: %g s are over before after, %g s"):format(o.within, o.after))
   end
   if o.at then
     local tolerance = o.tolerance or math.max(0.01, o.at * 0.05)
@@ -232,23 +239,66 @@ local function check_time(strings, o, wanted, s, from)
   return false
 end
 
--- When to give up waiting, on core.now()'s clock.
-local function deadline_of(o)
-  local wait = o.timeout or math.max(TIMEOUT, (o.within or o.after or 0) + LATE)
-  return core.now() + wait, wait
-end
-
 -- --- the expectations --------------------------------------------------------------------------
 
--- Waits until `find(waiting segments)` gives something, or the deadline.
-local function await(strings, deadline, find)
+-- One expectation: strings, o (its times), from (what they are measured from), wait (how long it is
+-- waited, in seconds), deadline.
+local Wait = {}
+Wait.__index = Wait
+
+-- What all of them begin with. `times` are the template's.
+local function start(self, times, options, seconds)
+  local o = times_of(times, options)
+  local strings = begin(self)
+  local wait = seconds or o.timeout or math.max(TIMEOUT, (o.within or o.after or 0) + LATE)
+  return setmetatable({
+    strings = strings, o = o, from = o.since and o.since.time or mark(strings), wait = wait,
+    deadline = core.now() + wait,
+  }, Wait)
+end
+
+-- Why nothing will come any more; nil if something may. What the script sends on a connection that
+-- is over may have an answer.
+local function ending(strings)
+  local this, list = strings.conn, strings.list
+  if this:closed() then return strings.ended end
+  if this:state() ~= "CLOSED" or not list[1] or list[#list].direction == "out" then return nil end
+  local err = this:raw_error()
+  return err and err.message or "both sides have closed the connection"
+end
+
+-- Waits until `find(waiting segments)` gives something, or the deadline; unless it is to the very
+-- end, only for as long as something may come.
+function Wait:await(find, to_the_end)
+  local strings = self.strings
   while true do
-    local found, stop = find(waiting(strings))
-    if found or stop then return found end
-    if strings.conn:closed() or not task.wait(strings.conn, deadline, "a segment") then
+    local found = find(waiting(strings))
+    if found then return found end
+    local over = ending(strings)
+    if over and (not to_the_end or strings.conn:closed()) then
+      self.over = over
+      return nil
+    end
+    if not task.wait(strings.conn, self.deadline, "a segment") then
       return (find(waiting(strings)))
     end
   end
+end
+
+-- How long nothing came.
+function Wait:came()
+  if self.over then return "came: " .. self.over end
+  return ("came within %g s"):format(self.wait)
+end
+
+-- Takes a segment that was found, unless its time is wrong.
+function Wait:take(s, wanted)
+  consume(self.strings, s, (place()), wanted)
+  return check_time(self.strings, self.o, wanted, s, self.from) and s or nil
+end
+
+function Wait:fail(what)
+  return failure(self.strings, self.o, what)
 end
 
 local function first_match(wanted)
@@ -273,93 +323,83 @@ end
 -- for later expectations.
 function conn:expect(what, options)
   local wanted = template.of(what)
-  local o = times_of(wanted, options)
-  local strings = begin(self)
-  local from = o.since and o.since.time or mark(strings)
-  local deadline, wait = deadline_of(o)
-  local s = await(strings, deadline, first_match(wanted))
-  if not s then
-    return failure(strings, o, {
-      message = ("no segment '%s' came within %g s"):format(wanted.text, wait),
-      wanted = wanted, candidates = candidates(strings),
-    })
-  end
-  consume(strings, s, (place()), wanted)
-  return check_time(strings, o, wanted, s, from) and s or nil
+  local wait = start(self, wanted.times, options)
+  local s = wait:await(first_match(wanted))
+  if s then return wait:take(s, wanted) end
+  return wait:fail {
+    message = ("no segment '%s' %s"):format(wanted.text, wait:came()), wanted = wanted,
+    candidates = candidates(wait.strings),
+  }
 end
 
 --- The next segment that comes, whatever it is, must be like `what`; consumes and returns it.
 function conn:next(what, options)
   local wanted = template.of(what)
-  local o = times_of(wanted, options)
-  local strings = begin(self)
-  local from = o.since and o.since.time or mark(strings)
-  local deadline, wait = deadline_of(o)
-  local s = await(strings, deadline, function(list) return list[1] end)
+  local wait = start(self, wanted.times, options)
+  local s = wait:await(function(list) return list[1] end)
   if not s then
-    return failure(strings, o, {
-      message = ("no segment came within %g s, wanted '%s' next"):format(wait, wanted.text),
-    })
+    return wait:fail { message = wait.over
+      and ("no segment came, wanted '%s' next: %s"):format(wanted.text, wait.over)
+      or ("no segment came within %g s, wanted '%s' next"):format(wait.wait, wanted.text) }
   end
-  if not wanted:matches(s) then
-    return failure(strings, o, {
-      message = ("the next segment is not '%s'"):format(wanted.text), wanted = wanted,
-      candidates = { s }, focus = s.index,
-    })
-  end
-  consume(strings, s, (place()), wanted)
-  return check_time(strings, o, wanted, s, from) and s or nil
+  if wanted:matches(s) then return wait:take(s, wanted) end
+  return wait:fail {
+    message = ("the next segment is not '%s'"):format(wanted.text), wanted = wanted,
+    candidates = { s }, focus = s.index,
+  }
 end
 
 --- No segment like `what` is waiting, and none comes within `seconds` (1).
 function conn:none(what, seconds, options)
   local wanted = template.of(what)
-  local o = times_of(wanted, options)
-  seconds = check.seconds("seconds", seconds, o.within or 1)
-  local strings = begin(self)
-  local s = await(strings, core.now() + seconds, first_match(wanted))
-  if not s then return true end
-  consume(strings, s, (place()), wanted)
-  return failure(strings, o, {
-    message = ("a segment '%s' came, wanted none within %g s"):format(wanted.text, seconds),
-    notes = { ("it is #%d: %s"):format(s.index, segment.brief(s)) }, focus = s.index,
-  })
+  seconds = check.span("seconds", seconds, check.span("within", wanted.times.within, 1))
+  local wait = start(self, wanted.times, options, seconds)
+  local s = wait:await(first_match(wanted), true)
+  if s then
+    consume(wait.strings, s, (place()), wanted)
+    return wait:fail {
+      message = ("a segment '%s' came, wanted none within %g s"):format(wanted.text, seconds),
+      notes = { ("it is #%d: %s"):format(s.index, segment.brief(s)) }, focus = s.index,
+    }
+  end
+  if not wait.over then return true end
+  return wait:fail {
+    message = ("whether no segment '%s' comes within %g s is not to be known: %s"):format(
+      wanted.text, seconds, wait.over),
+  }
 end
 
 --- Waits for segments like each of the list, in whatever order; returns them in the list's order.
 function conn:any_order(list, options)
   local wanted, found, left = {}, {}, #check.list("any_order", list)
   for i, what in ipairs(list) do wanted[i] = template.of(what) end
-  local strings = begin(self)
-  local o = times_of({ times = {} }, options)
-  local from = o.since and o.since.time or mark(strings)
-  local deadline, wait = deadline_of(o)
+  local wait = start(self, {}, options)
   local at = (place())
   local function next_match(waiting_now)
     for _, s in ipairs(waiting_now) do
       for i = 1, #list do
         if not found[i] and wanted[i]:matches(s) then
           found[i] = s
-          consume(strings, s, at, wanted[i])
+          consume(wait.strings, s, at, wanted[i])
           return s
         end
       end
     end
   end
   while left > 0 do
-    local s = await(strings, deadline, next_match)
+    local s = wait:await(next_match)
     if not s then break end
     left = left - 1
   end
   for i = 1, #list do
     if not found[i] then
-      return failure(strings, o, {
-        message = ("no segment '%s' came within %g s, number %d of %d in any order"):format(
-          wanted[i].text, wait, i, #list),
-        wanted = wanted[i], candidates = candidates(strings),
-      })
+      return wait:fail {
+        message = ("no segment '%s' %s, number %d of %d in any order"):format(wanted[i].text,
+          wait:came(), i, #list),
+        wanted = wanted[i], candidates = candidates(wait.strings),
+      }
     end
-    if not check_time(strings, o, wanted[i], found[i], from) then return nil end
+    if not check_time(wait.strings, wait.o, wanted[i], found[i], wait.from) then return nil end
   end
   return found
 end
@@ -411,10 +451,10 @@ function expect.leftovers(self)
   local lines = {}
   if not strings.expecting then return lines end
   local list = strings.list
-  local start = list[1] and list[1].time or 0
+  local first = list[1] and list[1].time or 0
   for _, s in ipairs(waiting(strings)) do
     if s.index > strings.asked then
-      lines[#lines + 1] = ("#%d, %.3f s, %s"):format(s.index, s.time - start, segment.brief(s))
+      lines[#lines + 1] = ("#%d, %.3f s, %s"):format(s.index, s.time - first, segment.brief(s))
     end
   end
   return lines
@@ -424,6 +464,8 @@ end
 -- numbers, what the script had to do with it, a change of state; and as text. Returns a list of the
 -- two paths.
 function expect.save(self, prefix)
+  if type(prefix) ~= "string" then check.fail("prefix: a string expected, got " .. type(prefix)) end
+  puppet.of(self)
   local list = self:segments()
   local out <close> = assert(capture.create(prefix .. ".pcapng"))
   for _, s in ipairs(list) do
@@ -449,9 +491,25 @@ local function judge(ok, message, options)
   error(made, 0)
 end
 
+local function check_segments(name, list, least, why)
+  if #check.list(name, list) < least then check.fail(("%s: %s"):format(name, why)) end
+  for i, s in ipairs(list) do
+    if not segment.is(s) or not s.time then
+      check.fail(("%s: segments that came expected, and number %d is %s"):format(name, i,
+        segment.is(s) and "one that did not" or "a " .. type(s)))
+    end
+  end
+end
+
 --- The time between the first two segments, over that between the last two, lies between low and
 -- high.
 function expect.ratio(first, second, low, high, options)
+  check_segments("ratio: first", first, 2, "two segments have a time between them")
+  check_segments("ratio: second", second, 2, "two segments have a time between them")
+  if type(low) ~= "number" or type(high) ~= "number" then
+    check.fail(("ratio: two numbers expected, low and high, got %s and %s"):format(type(low),
+      type(high)))
+  end
   local a, b = first[2].time - first[1].time, second[2].time - second[1].time
   return judge(a >= low * b and a <= high * b,
     ("%.3f s and %.3f s: wanted a ratio of %g to %g, got %.3f"):format(a, b, low, high, a / b),
@@ -461,10 +519,8 @@ end
 --- The time between each two of the segments is twice that between the two before, give or take
 -- `tolerance` (0.25) of it: how retransmissions back off (RFC 6298 5.5).
 function expect.doubling(list, tolerance, options)
-  tolerance = check.seconds("tolerance", tolerance, 0.25)
-  if #check.list("doubling", list) < 3 then
-    check.fail "doubling: three segments or more have two times between them"
-  end
+  tolerance = check.span("tolerance", tolerance, 0.25)
+  check_segments("doubling", list, 3, "three segments or more have two times between them")
   for i = 3, #list do
     local before = list[i - 1].time - list[i - 2].time
     local now = list[i].time - list[i - 1].time

@@ -109,6 +109,7 @@ local function free(self)
   local loaded = package.loaded["tcplua.tcp.puppet"]
   if loaded then loaded.let_go(self) end
   self:raw_free()
+  task.notify(self)
 end
 local listener = core.listener_class.__index
 
@@ -145,7 +146,11 @@ local function await(self, done, deadline, op, what)
       err.op = op
       return nil, err
     end
-    if not task.wait(self, deadline, what) and not done(self) and not self:raw_error() then
+    local news = task.wait(self, deadline, what)
+    if self:closed() then -- by another task
+      return nil, failure(op, "ECANCELED", "usage", "this connection was closed meanwhile")
+    end
+    if not news and not done(self) and not self:raw_error() then
       local trouble = self:trouble()
       if trouble then
         return nil, failure(op, "EHOSTUNREACH", "network",
@@ -360,7 +365,7 @@ end
 
 -- A close that does not come about frees the peer with a reset.
 local function finish(self, ok, err)
-  if not ok and not self:raw_error() then self:raw_abort() end
+  if not ok and not self:closed() and not self:raw_error() then self:raw_abort() end
   return ok, err
 end
 

@@ -104,6 +104,77 @@ t.test("any_order and sequence", function()
 end)
 
 -- Each value of a template, with a segment that is like it and one that is not.
+t.test("a connection that is over ends the waiting at once, and how is said", function()
+  local waits = {
+    expect = function(c) c:expect { flags = "F." } end,
+    next = function(c) c:next { flags = "F." } end,
+    any_order = function(c) c:any_order { { flags = "F." } } end,
+    sequence = function(c) c:sequence { { flags = "F." } } end,
+  }
+  for name, wait in pairs(waits) do
+    t.fresh()
+    local conn = ends()
+    local begun = core.now()
+    after(0.5, function() conn:abort() end)
+    local line = debug.getinfo(1, "l").currentline - 1
+    local text = tostring(failure(wait, conn))
+    t.within(core.now() - begun, 0.49, 0.51, name)
+    t.contains(text, ("the script has closed the connection at tests/lua/expect.lua:%d"):format(
+      line))
+    t.contains(text, "192.0.2.1.", "the flow")
+    t.equal(text:find("within 2 s", 1, true), nil, name)
+  end
+  for name, wait in pairs(waits) do
+    if name ~= "next" then
+      t.fresh()
+      local conn, peer = ends()
+      local begun = core.now()
+      after(0.5, function() peer:inject { flags = "R." } end)
+      t.contains(failure(wait, conn).message, "connection reset by 192.0.2.2:7", name)
+      t.within(core.now() - begun, 0.49, 0.53, name)
+    end
+  end
+end)
+
+t.test("none: a reset is waited out, and what the script has closed is not known", function()
+  local conn, peer = ends()
+  local begun = core.now()
+  after(0.2, function() peer:inject { flags = "R." } end)
+  t.equal(conn:none({ flags = "F." }, 1), true)
+  t.within(core.now() - begun, 0.99, 1.01)
+  t.fresh()
+  conn = ends()
+  after(0.2, function() conn:abort() end)
+  local f = failure(conn.none, conn, { flags = "F." }, 1)
+  t.contains(f.message, "is not to be known: the script has closed")
+end)
+
+t.test("what has come before the end is found behind it, and an answer to what is sent there",
+  function()
+    local conn, peer = ends()
+    conn:none({}, 0.1)
+    peer:inject { data = "x" }
+    peer:inject { flags = "R." }
+    task.sleep(0.1)
+    t.equal(conn:state(), "CLOSED")
+    conn:expect { data = "x" }
+    conn:expect { flags = "R." }
+    conn:mode "manual"
+    conn:inject { flags = "." }
+    after(0.5, function() peer:inject { flags = "R" } end)
+    conn:expect { flags = "R" }
+  end)
+
+t.test("a read in another task ends as well when the connection is closed", function()
+  local conn = ends()
+  local reading = task.spawn(function() return conn:read_line() end)
+  task.sleep(0.5)
+  conn:abort()
+  local line, err = reading:join(0.1)
+  t.equal(line, nil)
+  t.equal(err.code, "ECANCELED")
+end)
+
 t.test("values: literals, comparisons, sets, predicates, presence, patterns, hashes", function()
   local conn, peer = ends()
   local s = peer:inject { data = "hello", win = 100, options = { mss = 1000, wscale = 7 }, ttl = 9 }
@@ -306,6 +377,34 @@ t.test("mistakes in templates raise at the script's line", function()
     { "pattern:", expect.pattern, "[" }, { "pattern:", expect.pattern },
     { "any_order: a list", conn.any_order, conn }, { "sequence: a list", conn.sequence, conn, 5 },
     { "one_of: a list", expect.one_of }, { "in_order: a list", expect.in_order, 5 },
+    { "only: a table", expect.only, 5 },
+    { "ack: a number, a comparison", conn.expect, conn, { ack = "> x" } },
+    { "ack: a number, a comparison", conn.expect, conn, { ack = ">" } },
+    { "ack: a number, a comparison", conn.expect, conn, { ack = {} } },
+    { "got true", conn.expect, conn, { ack = true } },
+    { "ttl: a number", conn.expect, conn, { ttl = "64" } },
+    { "ack: a number", conn.expect, conn, { ack = expect.one_of { 1, "x" } } },
+    { "data: a string", conn.none, conn, { data = 5 } },
+    { "flags: a string", conn.next, conn, { flags = 5 } },
+    { "retransmission: true or false", conn.next, conn, { retransmission = 1 } },
+    { "options: a table", conn.next, conn, { options = "mss 5" } },
+    { "there is no option 'msss'", conn.next, conn, { options = { msss = 5 } } },
+    { "option mss: a number", conn.next, conn, { options = { mss = "5" } } },
+    { "within: a number of seconds, 0 or more, expected, got -1", conn.expect, conn,
+      { within = -1 } },
+    { "timeout: a number of seconds", conn.expect, conn, { timeout = 1 / 0 } },
+    { "timeout: a number of seconds", conn.expect, conn, {}, { timeout = 0 / 0 } },
+    { "tolerance: a number", conn.expect, conn, { at = 1, tolerance = -1 } },
+    { "seconds: a number", conn.none, conn, {}, -1 },
+    { "within: 1 s are over before after, 2 s", conn.expect, conn, { within = 1, after = 2 } },
+    { "since: a segment", conn.expect, conn, { since = 5 } },
+    { "doubling: segments that came expected, and number 1 is a number", expect.doubling,
+      { 1, 2, 3 } },
+    { "doubling: a list", expect.doubling, 5 }, { "ratio: first: a list", expect.ratio },
+    { "ratio: second: two segments", expect.ratio, conn:segments(), {} },
+    { "ratio: two numbers", expect.ratio, conn:segments(), conn:segments() },
+    { "prefix: a string", expect.save, conn }, { "a connection", expect.save, 5, "x" },
+    { "a connection", expect.leftovers, 5 }, { "a connection", expect.attend },
   } do
     local text = select(2, pcall(table.unpack(case, 2, 5)))
     t.contains(text, case[1])

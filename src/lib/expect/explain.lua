@@ -9,6 +9,7 @@
 --         #2   0.001  <  S. seq 0 ack 1 win 65160 <mss 1460>      expected at tests/pong.lua:8
 --         …
 --       connection ESTABLISHED, snd.una 7, snd.nxt 7, rcv.nxt 5, …
+local puppet = require "tcplua.tcp.puppet"
 local segment = require "tcplua.tcp.segment"
 
 local explain = {}
@@ -89,7 +90,7 @@ local function add_ladder(lines, list, start, focus, most, note_of)
 end
 
 local function state_line(conn)
-  if conn:closed() then return "  connection closed by the script" end
+  if conn:closed() then return "  " .. puppet.of(conn).ended end
   local i = conn:info()
   local function out(n) return (n - i.iss) & 0xffffffff end
   local irs = i.rcv_nxt ~= 0 and i.irs or 0
@@ -99,9 +100,12 @@ local function state_line(conn)
 end
 
 local function flow_line(conn)
-  if conn:closed() then return "  times from the first segment:" end
-  local i = conn:info()
-  return ("  %s.%d > %s.%d, times from the first segment:"):format(i.src, i.sport, i.dst, i.dport)
+  local flow = puppet.of(conn).flow
+  if not flow then
+    local i = conn:info()
+    flow = ("%s.%d > %s.%d"):format(i.src, i.sport, i.dst, i.dport)
+  end
+  return ("  %s, times from the first segment:"):format(flow)
 end
 
 local function add_exchange(lines, conn, list, focus)

@@ -14,10 +14,11 @@
 --
 -- Options are a set: those that the template names must be as it says, and others may be there.
 -- With expect.only { … } there are no others, nop and eol aside; with expect.in_order { "mss",
--- "sackOK" } just these, in this order.
+-- "sackOK" } just these, in this order. What can never be so, as a text for a number, is a mistake.
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 local notation = require "tcplua.expect.notation"
+local p = require "tcplua.packet"
 local segment = require "tcplua.tcp.segment"
 local verdict = require "tcplua.verdict"
 
@@ -104,23 +105,65 @@ local function same(wanted, value)
   return true
 end
 
--- What a value of a template asks for.
-local function of(wanted)
-  if getmetatable(wanted) == Condition then return wanted end
+local function sorted(flags)
+  local letters = {}
+  for letter in flags:gmatch "." do letters[#letters + 1] = letter end
+  table.sort(letters)
+  return table.concat(letters)
+end
+
+local function flags(name, wanted)
+  if type(wanted) ~= "string" then
+    check.fail(("template: %s: a string such as \"P.\" expected, got %s"):format(name,
+      template.show(wanted)))
+  end
+  local unknown = wanted:match "[^FSRP.UEWe]"
+  if unknown then
+    check.fail(("template: %s: '%s' is none of FSRP.UEWe"):format(name, core.escape(unknown)))
+  end
+  local set = sorted(wanted)
+  return condition(wanted == "" and "no flag" or wanted, function(value)
+    return type(value) == "string" and sorted(value) == set
+  end)
+end
+
+-- What literals there are for a field, by its kind.
+local LITERALS <const> = {
+  number = 'a number, a comparison as ">= 10"', text = "a string", boolean = "true or false",
+}
+
+local function literal(name, kind, wanted)
+  local compared = kind ~= "text" and type(wanted) == "string" and comparison(wanted)
+  if compared then return compared end
+  if kind and type(wanted) ~= (kind == "text" and "string" or kind) then
+    check.fail(("template: %s: %s, a function or a value of expect expected, got %s"):format(name,
+      LITERALS[kind], template.show(wanted)))
+  end
+  return condition(template.show(wanted), function(value) return same(wanted, value) end)
+end
+
+local one_of
+
+-- What a value of a template asks for: that of the field `name`, whose values are of this kind, or
+-- of all sorts where it is nil.
+local function of(name, kind, wanted)
   if wanted == notation.any then return template.any end
+  if getmetatable(wanted) == Condition then
+    return wanted.list and one_of(name, kind, wanted.list) or wanted
+  end
   if type(wanted) == "function" then
     return condition("what the function says", function(value, s)
       return value ~= nil and wanted(value, s) and true or false
     end)
   end
-  if type(wanted) == "string" and comparison(wanted) then return comparison(wanted) end
-  return condition(template.show(wanted), function(value) return same(wanted, value) end)
+  if kind == "flags" then return flags(name, wanted) end
+  return literal(name, kind, wanted)
 end
 
-function template.one_of(list)
+one_of = function(name, kind, list)
   local conditions, texts = {}, {}
-  for i, wanted in ipairs(check.list("one_of", list)) do
-    conditions[i] = of(wanted)
+  for i, wanted in ipairs(list) do
+    conditions[i] = of(name, kind, wanted)
     texts[i] = tostring(conditions[i])
   end
   return condition("one of " .. table.concat(texts, ", "), function(value, s)
@@ -131,22 +174,10 @@ function template.one_of(list)
   end)
 end
 
-local function sorted(flags)
-  local letters = {}
-  for letter in flags:gmatch "." do letters[#letters + 1] = letter end
-  table.sort(letters)
-  return table.concat(letters)
-end
-
-local function flags(wanted)
-  local unknown = wanted:match "[^FSRP.UEWe]"
-  if unknown then
-    check.fail(("template: flags: '%s' is none of FSRP.UEWe"):format(core.escape(unknown)))
-  end
-  local set = sorted(wanted)
-  return condition(wanted == "" and "no flag" or wanted, function(value)
-    return type(value) == "string" and sorted(value) == set
-  end)
+function template.one_of(list)
+  local made = one_of("one_of", nil, check.list("one_of", list))
+  made.list = list -- once more when it is known for which field
+  return made
 end
 
 -- SACK blocks are numbers of the other side's, and relative as those are.
@@ -165,26 +196,58 @@ local function others(s, named)
   return found
 end
 
+-- What there is to know of the options of TCP: their names, and which are numbers.
+local OPTIONS <const> = { mss = "number", wscale = "number", sackOK = "boolean" }
+
+local function known_options()
+  local names = {}
+  for _, field in ipairs(p.fields "tcp") do
+    for _, name in ipairs(field.options or {}) do names[name] = true end
+  end
+  return names
+end
+
+local function check_option(name)
+  local known = known_options()
+  if known[name] or math.type(name) == "integer" and name >= 0 and name <= 255 then return end
+  local names = {}
+  for one in pairs(known) do names[#names + 1] = one end
+  table.sort(names)
+  check.fail(("template: options: there is no option '%s'; there are %s, and numbers from 0 to 255")
+    :format(core.escape(tostring(name)), table.concat(names, ", ")))
+end
+
+-- The name and the value of an entry: name = value, or in a list { name, value } or name.
+local function option_of(list, key, value)
+  if math.type(key) == "integer" and key >= 1 and key <= #list then
+    if type(value) == "table" and getmetatable(value) == nil then return value[1], value[2] end
+    if type(value) == "string" then return value, true end
+  end
+  return key, value
+end
+
 -- The conditions on options, each under the name "option mss".
 local function add_options(self, wanted)
   local list, only = wanted, nil
-  if getmetatable(wanted) == Condition then
-    if not wanted.options then
-      self:add("options", wanted, function(s) return s.options end)
+  if getmetatable(wanted) == Condition or type(wanted) == "function" then
+    if type(wanted) == "function" or not wanted.options then
+      self:add("options", of("options", nil, wanted), function(s) return s.options end)
       return
     end
     list, only = wanted.options, wanted.only
   end
+  if type(list) ~= "table" then
+    check.fail(("template: options: a table, a function or a value of expect expected, got %s")
+      :format(template.show(list)))
+  end
   local named = {}
-  for name, value in pairs(list) do
-    if type(value) == "table" and #value == 2 and math.type(name) == "integer" then
-      name, value = value[1], value[2]
-    end
+  for key, asked in pairs(list) do
+    local name, value = option_of(list, key, asked)
     if not FILLERS[name] and name ~= "more" then
+      check_option(name)
       named[name] = true
-      self:add("option " .. tostring(name), of(value), function(s)
-        return option_value(s, name)
-      end)
+      self:add("option " .. tostring(name), of("option " .. name, OPTIONS[name], value),
+        function(s) return option_value(s, name) end)
     end
   end
   if only then
@@ -197,6 +260,7 @@ local function add_options(self, wanted)
 end
 
 function template.only(options)
+  if type(options) ~= "table" then check.fail("only: a table expected, got " .. type(options)) end
   local made = condition("only these options", function() return true end)
   made.options, made.only = options, true
   return made
@@ -290,8 +354,8 @@ function template.of(what)
   for _, name in ipairs(names_of(what)) do
     if name ~= "text" then
       local wanted = what[name]
-      self:add(name, name == "flags" and type(wanted) == "string" and flags(wanted) or of(wanted),
-        getter(name, what.absolute))
+      local get = getter(name, what.absolute) -- knows the name
+      self:add(name, of(name, segment.kind(name), wanted), get)
     end
   end
   if what.options ~= nil then add_options(self, what.options) end

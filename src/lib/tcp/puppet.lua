@@ -221,7 +221,7 @@ function puppet.of(self)
     end
     strings = setmetatable({
       conn = self, bases = {}, hooks = {}, servants = {}, serving = {}, served = {}, passed = {},
-      seen = {}, list = {}, bytes = 0, dropped = 0,
+      seen = {}, list = {}, bytes = 0, dropped = 0, ended = "the connection is closed",
     }, puppet)
     for direction in pairs(HOOKS) do
       strings.served[direction] = setmetatable({}, { __close = function()
@@ -234,7 +234,8 @@ function puppet.of(self)
   return strings
 end
 
---- Before a connection is let go of: what was seen stays, what waits for a hook goes on.
+--- Before a connection is let go of: what was seen stays, and where it ended; what waits for a hook
+-- goes on.
 function puppet.let_go(self)
   local strings = puppets[self]
   if not strings or self:closed() then return end
@@ -244,6 +245,11 @@ function puppet.let_go(self)
     end
   end
   strings:drain()
+  local i = self:info()
+  local file, line = verdict.place()
+  strings.flow = ("%s.%d > %s.%d"):format(i.src, i.sport, i.dst, i.dport)
+  strings.ended = ("the script has closed the connection%s"):format(
+    file and (" at %s:%d"):format(file, line) or "")
 end
 
 --- Who sends: "auto", "assist" or "manual". With a name it is that from now on; returns it.

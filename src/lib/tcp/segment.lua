@@ -231,6 +231,9 @@ function segment.methods:copy()
   return segment.new(self.puppet, self.packet:copy(), self.direction)
 end
 
+--- Whether a value is a segment.
+function segment.is(value) return getmetatable(value) == segment end
+
 --- The segment that `packet` is on the connection of `puppet`.
 function segment.new(puppet, packet, direction)
   return setmetatable({ puppet = puppet, packet = packet, direction = direction }, segment)
