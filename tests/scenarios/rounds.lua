@@ -184,8 +184,12 @@ local function run_job(job, by_name)
   local seen = 0
   for key, line in pairs(verdicts_of(result and result.out or "")) do
     local one = by_name[key:gsub(" %[[^%]]*%]$", "")]
-    seen = seen + 1
-    count(one, job, line)
+    if one then
+      seen = seen + 1
+      count(one, job, line)
+    else -- of the file as a whole
+      complain("WRONG: against %s: %s", job.peer, line)
+    end
   end
   if seen ~= job.count then
     complain("WRONG: %d of %d verdicts against %s: %s", seen, job.count, job.peer,
