@@ -218,14 +218,15 @@ local function off(o, delay)
 end
 
 local function wanted_time(o)
+  local event = o.since and o.since.index and "#" .. o.since.index or "the last event"
   if o.at then
-    return ("%.3f s after the last event, give or take %.3f"):format(o.at, o.at - o.after)
+    return ("%.3f s after %s, give or take %.3f"):format(o.at, event, o.at - o.after)
   end
   if o.after and o.within then
-    return ("%.3f to %.3f s after the last event"):format(o.after, o.within)
+    return ("%.3f to %.3f s after %s"):format(o.after, o.within, event)
   end
-  if o.within then return ("within %.3f s of the last event"):format(o.within) end
-  return ("%.3f s after the last event or later"):format(o.after)
+  if o.within then return ("within %.3f s of %s"):format(o.within, event) end
+  return ("%.3f s after %s or later"):format(o.after, event)
 end
 
 local function check_time(strings, o, wanted, s, from)
@@ -349,20 +350,22 @@ function conn:next(what, options)
   }
 end
 
---- No segment like `what` is waiting, and none comes within `seconds` (1).
+--- No segment like `what` is waiting, and none comes within `seconds` (1), by the capture's clock:
+-- a tester that looks late does not wait for longer.
 function conn:none(what, seconds, options)
   local wanted = template.of(what)
   seconds = check.span("seconds", seconds, check.span("within", wanted.times.within, 1))
   local wait = start(self, wanted.times, options, seconds)
+  local last = core.wall() + seconds
   local s = wait:await(first_match(wanted), true)
-  if s then
+  if s and s.time <= last then
     consume(wait.strings, s, (place()), wanted)
     return wait:fail {
       message = ("a segment '%s' came, wanted none within %g s"):format(wanted.text, seconds),
       notes = { ("it is #%d: %s"):format(s.index, segment.brief(s)) }, focus = s.index,
     }
   end
-  if not wait.over then return true end
+  if s or not wait.over then return true end
   return wait:fail {
     message = ("whether no segment '%s' comes within %g s is not to be known: %s"):format(
       wanted.text, seconds, wait.over),
@@ -481,14 +484,22 @@ end
 
 -- --- events and numbers ------------------------------------------------------------------------
 
-local function judge(ok, message, options)
-  if ok then return true end
+-- `missed`: by how many seconds; nil if it holds.
+local function judge(missed, message, options)
+  if not missed then return true end
   local o = check.options(options)
   local at, file, line = place()
+  local lateness = core.lateness()
   local made = verdict.failure { message = message, text = at .. ": " .. message, file = file,
-    line = line }
+    line = line, lateness = lateness, verdict = lateness >= missed and "inconclusive" or nil }
   if o.soft then return verdict.record(made) end
   error(made, 0)
+end
+
+-- By how much a time is outside; nil if it is not.
+local function outside(time, low, high)
+  if time < low then return low - time end
+  if time > high then return time - high end
 end
 
 local function check_segments(name, list, least, why)
@@ -511,7 +522,7 @@ function expect.ratio(first, second, low, high, options)
       type(high)))
   end
   local a, b = first[2].time - first[1].time, second[2].time - second[1].time
-  return judge(a >= low * b and a <= high * b,
+  return judge(outside(a, low * b, high * b),
     ("%.3f s and %.3f s: wanted a ratio of %g to %g, got %.3f"):format(a, b, low, high, a / b),
     options)
 end
@@ -524,11 +535,11 @@ function expect.doubling(list, tolerance, options)
   for i = 3, #list do
     local before = list[i - 1].time - list[i - 2].time
     local now = list[i].time - list[i - 1].time
-    local ok = now >= before * 2 * (1 - tolerance) and now <= before * 2 * (1 + tolerance)
-    if not ok then
+    local missed = outside(now, before * 2 * (1 - tolerance), before * 2 * (1 + tolerance))
+    if missed then
       local message = "%.3f s between segments #%d and #%d, and %.3f s after that: wanted twice the"
         .. " time, give or take %g %%"
-      return judge(false, message:format(before, list[i - 2].index, list[i - 1].index,
+      return judge(missed, message:format(before, list[i - 2].index, list[i - 1].index,
         now, tolerance * 100), options)
     end
   end

@@ -277,6 +277,20 @@ t.test("times: within, after, at, since, by the capture's clock", function()
   answer(0.5)
   f = failure(conn.expect, conn, { data = "!", after = 1 })
   t.contains(f.message, "1.000 s after the last event or later")
+  answer(0.5)
+  f = failure(conn.expect, conn, { data = "!", after = 9, since = first })
+  t.contains(f.message, ("9.000 s after #%d or later"):format(first.index))
+end)
+
+t.test("the nearest has data where some was wanted, and the exchange is shown around it", function()
+  local conn, peer = ends()
+  conn:inject { data = "?" }
+  peer:inject { data = "hellO" }
+  for _ = 1, 30 do peer:inject {} end
+  local text = failure(conn.expect, conn, { data = "hello" }).text
+  local index = tonumber(text:match 'nearest is #(%d+), %S+ s, P%. seq 1:6')
+  t.contains(text, ("\n    #%d "):format(index))
+  t.contains(text, " more\n")
 end)
 
 t.test("doubling and ratio", function()

@@ -46,21 +46,31 @@ local function clip(text, most)
   return text:sub(1, most - 3) .. "..."
 end
 
--- The candidates by how few fields of theirs differ; of equals the last is the nearest.
+-- How many fields of a segment differ; no data where some was wanted is worse than other data.
+local function distance(differences)
+  local sum = #differences
+  for _, d in ipairs(differences) do
+    if d.name == "data" and d.got == '""' then sum = sum + 0.5 end
+  end
+  return sum
+end
+
+-- The candidates, those that differ least first; of equals the last.
 local function nearest(wanted, candidates)
   local list = {}
   for _, s in ipairs(candidates) do
-    list[#list + 1] = { segment = s, differences = wanted:differences(s) }
+    local differences = wanted:differences(s)
+    list[#list + 1] = { segment = s, differences = differences, distance = distance(differences) }
   end
   table.sort(list, function(a, b)
-    if #a.differences ~= #b.differences then return #a.differences < #b.differences end
+    if a.distance ~= b.distance then return a.distance < b.distance end
     return a.segment.index > b.segment.index
   end)
   return list
 end
 
-local function add_candidates(lines, wanted, candidates, start)
-  for i, one in ipairs(nearest(wanted, candidates)) do
+local function add_candidates(lines, list, start)
+  for i, one in ipairs(list) do
     if i > NEAREST then break end
     local s = one.segment
     lines[#lines + 1] = ("  %s is #%d, %.3f s, %s"):format(i == 1 and "nearest" or "next",
@@ -130,9 +140,10 @@ end
 function explain.text(o)
   local lines = { ("%s: %s"):format(o.place, o.message) }
   local start = o.list[1] and o.list[1].time or 0
-  if o.wanted and o.candidates then add_candidates(lines, o.wanted, o.candidates, start) end
+  local list = o.wanted and o.candidates and nearest(o.wanted, o.candidates) or {}
+  add_candidates(lines, list, start)
   for _, note in ipairs(o.notes or {}) do lines[#lines + 1] = "  " .. note end
-  add_exchange(lines, o.conn, o.list, o.focus)
+  add_exchange(lines, o.conn, o.list, o.focus or list[1] and list[1].segment.index)
   if o.capture then lines[#lines + 1] = "  capture: " .. o.capture end
   return table.concat(lines, "\n")
 end
