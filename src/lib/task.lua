@@ -26,6 +26,7 @@ local soonest = math.huge -- none of them has a deadline before this
 local waiters = {}      -- object -> who waits for its news (main, too); several are a set: crowd
 local servers = setmetatable({}, { __mode = "k" }) -- object -> what serves its hooks
 local ready = {}        -- tasks to be resumed, in order
+local spare             -- an empty table for the next of these, or nil
 local failed            -- a task that failed before anybody joined it
 local limit = math.huge -- core.monotonic() at which the main chunk stops waiting, and
 local limit_error       -- with which error
@@ -120,18 +121,25 @@ local function resume(me)
   local before = current
   current = me
   local arguments = me.arguments
-  me.arguments = NONE -- they are for the first time
-  settle(me, coroutine.resume(me.thread, table.unpack(arguments, 1, arguments.n)))
+  if arguments == NONE then
+    settle(me, coroutine.resume(me.thread))
+  else
+    me.arguments = NONE -- they are for the first time
+    settle(me, coroutine.resume(me.thread, table.unpack(arguments, 1, arguments.n)))
+  end
   current = before
 end
 
 local function run_ready()
   while #ready > 0 do
     local list = ready
-    ready = {}
+    ready, spare = spare or {}, nil
     for i = 1, #list do
-      if not list[i].done then resume(list[i]) end -- one before it may have cancelled it
+      local me = list[i]
+      list[i] = nil
+      if not me.done then resume(me) end -- one before it may have cancelled it
     end
+    spare = list
   end
   if failed then
     local me = failed

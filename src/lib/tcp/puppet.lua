@@ -58,7 +58,7 @@ end
 
 -- Sends, or takes in, what the hook has let go on.
 function puppet:pass(direction, packet)
-  if self.conn:closed() then return end
+  if self.gone then return end
   if direction == "out" then
     assert(self.conn:raw_transmit(packet))
   else
@@ -151,7 +151,7 @@ local function serve(self, direction)
   local served <close> = self.served[direction] -- luacheck: ignore
   self.serving[direction] = coroutine.running()
   local this, hooks = self.conn, self.hooks
-  while hooks[direction] and not this:closed() do
+  while hooks[direction] and not self.gone do
     local packet, first, span = this:raw_held(direction)
     if not packet then break end
     local s = setmetatable({ puppet = self, packet = packet, direction = direction,
@@ -167,16 +167,21 @@ local function serve(self, direction)
 end
 
 -- Something waits for the hooks: they are served by tasks, so that they may wait.
+local function servant(self, direction)
+  local made = self.servants[direction]
+  if made and not made.done then return made end
+  made = task.servant(function()
+    if not self.serving[direction] and not self.gone then serve(self, direction) end
+  end)
+  self.servants[direction] = made
+  return made
+end
+
 local function rouse(self)
   for direction in pairs(self.hooks) do
-    local servant = self.servants[direction]
-    if not servant or servant.done then
-      servant = task.servant(function()
-        if not self.serving[direction] then serve(self, direction) end
-      end)
-      self.servants[direction] = servant
+    if not self.serving[direction] and self.conn:raw_waits(direction) then
+      servant(self, direction):rouse()
     end
-    servant:rouse()
   end
 end
 
@@ -248,6 +253,7 @@ function puppet.let_go(self)
   local i = self:info()
   local file, line = verdict.place()
   strings.flow = ("%s.%d > %s.%d"):format(i.src, i.sport, i.dst, i.dport)
+  strings.gone = true
   strings.ended = ("the script has closed the connection%s"):format(
     file and (" at %s:%d"):format(file, line) or "")
 end
