@@ -197,7 +197,7 @@ static void take_probe(struct tcp *tcp, const struct rack_ack *ack, int64_t now)
     } else if (seq_gt(tcp->snd_una, r->probe_end)) {
         r->probing = false; /* it has repaired a loss of which nobody else knows */
         if (!tcp->recovery.active)
-            congestion_loss(&tcp->congestion, tcb_flight(tcp), now);
+            congestion_loss(&tcp->congestion, recovery_flight(tcp), now);
     }
 }
 

@@ -15,11 +15,23 @@ static uint32_t lost_edge(const struct tcp *tcp)
     return scoreboard_lost(&tcp->scoreboard, tcp->snd_una, tcp->snd_mss);
 }
 
+void recovery_sent(struct tcp *tcp)
+{
+    if (tcp->recovery.dupacks == 0)
+        tcp->recovery.flight = tcb_flight(tcp);
+}
+
+uint32_t recovery_flight(const struct tcp *tcp)
+{
+    uint32_t flight = tcp->recovery.flight, cwnd = tcp->congestion.cwnd;
+    return flight < cwnd ? flight : cwnd;
+}
+
 static void enter(struct tcp *tcp, int64_t now)
 {
     struct recovery *r = &tcp->recovery;
 
-    congestion_loss(&tcp->congestion, r->dupacks ? r->flight : tcb_flight(tcp), now);
+    congestion_loss(&tcp->congestion, recovery_flight(tcp), now);
     r->active = true;
     r->partial = r->rescued = r->growing = false;
     r->point = tcp->snd_nxt;
@@ -36,8 +48,7 @@ void recovery_duplicate(struct tcp *tcp, int64_t now)
 
     if (rack_is_on(tcp))
         return;
-    if (r->dupacks++ == 0)
-        r->flight = tcb_flight(tcp); /* without what limited transmit adds (RFC 5681 3.2) */
+    r->dupacks++;
     if (r->active) {
         /* More than is outstanding cannot have left, however many ACKs a peer invents. */
         if (r->left < tcb_flight(tcp))
@@ -168,7 +179,7 @@ static void go_back(struct tcp *tcp)
 
 void recovery_timeout(struct tcp *tcp, int64_t now)
 {
-    congestion_timeout(&tcp->congestion, tcb_flight(tcp), tcp->timeouts > 0, now);
+    congestion_timeout(&tcp->congestion, recovery_flight(tcp), tcp->timeouts > 0, now);
     /* A peer that holds what follows SND.UNA would have acknowledged it: it does not any more
      * (RFC 2018 8). The second time in a row nothing that it said is believed. */
     if (tcp->timeouts > 0 ||

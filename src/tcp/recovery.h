@@ -24,7 +24,7 @@ struct recovery {
     unsigned dupacks;  /* duplicate ACKs in a row */
     uint32_t point;    /* no new recovery before an ACK beyond this: "recover" in RFC 6582 */
     uint32_t left;     /* bytes believed to have left the network out of order */
-    uint32_t flight;   /* what was outstanding at the first duplicate */
+    uint32_t flight;   /* what was outstanding before this batch of ACKs */
     uint32_t high_rxt; /* with SACK: what is before this was sent again in this recovery */
 };
 
@@ -45,6 +45,15 @@ void recovery_lost(struct tcp *tcp, int64_t now);
  * is lost; and with `any`, when there is nothing new to send either, what may be. With RACK
  * only what it has found lost. */
 bool recovery_hole(struct tcp *tcp, uint32_t *seq, bool any);
+
+/* What may be sent has been: the ACKs of one batch are answered. */
+void recovery_sent(struct tcp *tcp);
+
+/* FlightSize where a loss reduces the window (RFC 5681 3.1, RFC 9438 4.6): what was outstanding
+ * before the batch of ACKs that tells of it, for had those before it come alone, what they took
+ * from SND.NXT - SND.UNA would have been sent anew. cwnd at most: neither limited transmit (RFC
+ * 5681 3.2) nor what the peer holds behind a hole makes it more. */
+uint32_t recovery_flight(const struct tcp *tcp);
 
 /* [seq, end) was sent again by fast retransmission. */
 void recovery_resent(struct tcp *tcp, uint32_t seq, uint32_t end);

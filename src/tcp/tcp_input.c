@@ -222,7 +222,7 @@ static void take_ecn_echo(struct tcp *tcp, const struct segment *s, int64_t now)
     if (!tcp->ecn || !(s->flags & TCP_ECE) || tcp->ecn_reduced || tcp->recovery.active ||
         tcb_flight(tcp) == 0)
         return;
-    congestion_loss(&tcp->congestion, tcb_flight(tcp), now);
+    congestion_loss(&tcp->congestion, recovery_flight(tcp), now);
     tcp->ecn_reduced = true;
     tcp->ecn_point = tcp->snd_nxt;
     tcp->cwr_due = true;

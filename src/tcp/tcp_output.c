@@ -433,6 +433,7 @@ bool tcp_output(struct tcp *tcp, struct segment *out, int64_t now)
         begin(tcp, out, tcp->snd_una - 1, TCP_ACK, now);
         return true;
     }
+    recovery_sent(tcp);
     tcp->dirty = false;
     return false;
 }

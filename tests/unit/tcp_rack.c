@@ -141,7 +141,7 @@ static void a_loss_in_recovery_outlasts_it(void **state)
     assert_int_equal(talk_info(t).lost, 2000); /* the retransmission, and new data */
     give(t, ". 1 ack 10001 win 60000 sack 11001:12001");
     expect(t, ". 10001:11001 ack 1");
-    assert_int_equal(talk_info(t).ssthresh, 2000);
+    assert_int_equal(talk_info(t).ssthresh, 2500);
     talk_free(t);
 }
 
@@ -456,8 +456,32 @@ static void a_loss_that_the_probe_repaired_counts(void **state)
     assert_int_equal(talk_count(t), 8);
     pass(t, 10 * MS);
     give(t, ". 1 ack 11001 win 60000");
-    assert_int_equal(talk_info(t).ssthresh, 3500);
-    assert_int_equal(talk_info(t).cwnd, 3500);
+    assert_int_equal(talk_info(t).ssthresh, 4000); /* of eight segments, not of seven */
+    assert_int_equal(talk_info(t).cwnd, 4000);
+    talk_free(t);
+}
+
+/* RFC 5681 3.1: a loss halves what was in the network when the ACKs came, not what those of them
+ * that came before the news have left of it. */
+static void a_batch_does_not_shrink_the_flight(void **state)
+{
+    (void)state;
+    struct talk *t = talk_ten();
+    talk_write(t, 20000);
+    give(t, ". 1 ack 3001 win 60000");
+    give(t, ". 1 ack 6001 win 60000");
+    give(t, ". 1 ack 6001 win 60000 sack 7001:10001");
+    expect(t, ". 6001:7001 ack 1\n. 10001:11001 ack 1\n. 11001:12001 ack 1\n"
+              ". 12001:13001 ack 1\n. 13001:14001 ack 1");
+    assert_int_equal(talk_info(t).ssthresh, 5000);
+    talk_free(t);
+
+    t = talk_ten(); /* but what nothing took the place of is gone */
+    give(t, ". 1 ack 6001 win 60000");
+    expect(t, "");
+    give(t, ". 1 ack 6001 win 60000 sack 7001:10001");
+    expect(t, ". 6001:7001 ack 1");
+    assert_int_equal(talk_info(t).ssthresh, 2000);
     talk_free(t);
 }
 
@@ -583,6 +607,7 @@ int main(void)
         cmocka_unit_test(no_probe_where_reports_come),
         cmocka_unit_test(a_probe_that_was_needless),
         cmocka_unit_test(a_loss_that_the_probe_repaired_counts),
+        cmocka_unit_test(a_batch_does_not_shrink_the_flight),
         cmocka_unit_test(without_sack_there_is_none),
         cmocka_unit_test(the_record_follows_what_is_sent),
         cmocka_unit_test(the_record_is_bounded),
