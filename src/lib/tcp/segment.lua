@@ -50,7 +50,14 @@ end
 local read = {}
 local write = {}
 
-function read.tcp(self) return self.packet.tcp end
+-- An ICMP error quotes a header, which is not this packet's own.
+function read.tcp(self)
+  local packet = self.packet
+  local tcp = packet.tcp
+  if tcp and (packet.icmp or packet.icmp6) then return nil end
+  rawset(self, "tcp", tcp)
+  return tcp
+end
 
 function read.flags(self) return self.tcp and self.tcp.flags end
 
@@ -89,7 +96,7 @@ end
 
 -- A field of the TCP header, else of the IP header, that a script names without its layer.
 local function layer_with(self, name)
-  local tcp = self.packet.tcp
+  local tcp = self.tcp
   if tcp and segment.fields.tcp[name] then return tcp end
   local ip = self.packet.ip or self.packet.ip6
   local fields = self.packet.ip and segment.fields.ip or segment.fields.ip6
