@@ -371,11 +371,17 @@ static int open_out(int family, struct error *err)
     return fd;
 }
 
-/* Deaf until raw_ports(). */
+/* Deaf until raw_ports(). The kernel would also believe any ICMP error that quotes our packets, and
+ * narrow the route for it: what is to be believed, the connection knows (RFC 5927 7). */
 static int open_tcp(int family, struct error *err)
 {
+    const int interface4 = IP_PMTUDISC_INTERFACE, interface6 = IPV6_PMTUDISC_INTERFACE;
     struct sock_filter none[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
     int fd = socket_open(family, SOCK_RAW, IPPROTO_TCP, err);
+    if (fd >= 0 && family == AF_INET)
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &interface4, sizeof interface4);
+    else if (fd >= 0)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &interface6, sizeof interface6);
     if (fd >= 0 && !socket_filter(fd, none, ROWS(none), err)) {
         close(fd);
         return -1;

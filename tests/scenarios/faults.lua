@@ -16,6 +16,7 @@ local THEMES <const> = {
   "client",
   "closing",
   "data",
+  "icmp",
   "lifetime",
   "opening",
   "options",
