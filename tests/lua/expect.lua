@@ -116,11 +116,11 @@ t.test("a connection that is over ends the waiting at once, and how is said", fu
     local conn = ends()
     local begun = core.now()
     after(0.5, function() conn:abort() end)
-    local line = debug.getinfo(1, "l").currentline - 1
+    local at = debug.getinfo(1, "Sl")
     local text = tostring(failure(wait, conn))
     t.within(core.now() - begun, 0.49, 0.51, name)
-    t.contains(text, ("the script has closed the connection at tests/lua/expect.lua:%d"):format(
-      line))
+    t.contains(text, ("the script has closed the connection at %s:%d"):format(at.short_src,
+      at.currentline - 1))
     t.contains(text, "192.0.2.1.", "the flow")
     t.equal(text:find("within 2 s", 1, true), nil, name)
   end
