@@ -259,6 +259,9 @@ void tcb_enter(struct tcp *tcp, enum tcp_state state, int64_t now);
 /* The connection is over before its time. */
 void tcb_fail(struct tcp *tcp, enum tcp_reason reason, int64_t now);
 
+/* The same, and the peer is told by a RST. */
+void tcb_reset(struct tcp *tcp, enum tcp_reason reason, int64_t now);
+
 /* Takes the peer's SYN: its numbers and its options, and what data and FIN it carries. */
 void tcb_take_syn(struct tcp *tcp, const struct segment *syn, int64_t now);
 

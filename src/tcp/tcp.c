@@ -142,6 +142,14 @@ void tcb_fail(struct tcp *tcp, enum tcp_reason reason, int64_t now)
     tcb_enter(tcp, TCPS_CLOSED, now);
 }
 
+void tcb_reset(struct tcp *tcp, enum tcp_reason reason, int64_t now)
+{
+    uint32_t seq = tcb_bare_seq(tcp);
+    tcb_fail(tcp, reason, now);
+    tcp->rst.pending = tcp->rst.with_ack = true;
+    tcp->rst.seq = seq;
+}
+
 /* Not yet opened: a connection is one life, and a second needs a new one. */
 static bool is_fresh(const struct tcp *tcp)
 {
@@ -354,10 +362,7 @@ void tcp_abort(struct tcp *tcp, int64_t now)
     default:
         break;
     }
-    uint32_t seq = tcb_bare_seq(tcp);
-    tcb_fail(tcp, TCP_ABORTED, now);
-    tcp->rst.pending = tcp->rst.with_ack = true;
-    tcp->rst.seq = seq;
+    tcb_reset(tcp, TCP_ABORTED, now);
 }
 
 unsigned tcp_events(struct tcp *tcp)

@@ -108,7 +108,7 @@ static void serve_keepalive(struct tcp *tcp, int64_t now)
         due = tcb_later(now, c->keepalive);
     } else if (now >= due) {
         if (tcp->keepalives == c->keepalive_probes) {
-            tcb_fail(tcp, TCP_TIMED_OUT, now);
+            tcb_reset(tcp, TCP_TIMED_OUT, now); /* as Linux does: it may be there, and silent */
             return;
         }
         tcp->keepalives++;

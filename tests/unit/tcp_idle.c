@@ -59,7 +59,7 @@ static void a_dead_peer_is_given_up(void **state)
         expect(t, ". 0 ack 1");
         expect_deadline(t, 75 * S);
     }
-    expect(t, "");
+    expect(t, "R. 1 ack 1");
     expect_reason(t, TCP_TIMED_OUT);
     talk_free(t);
 }
