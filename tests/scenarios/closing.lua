@@ -88,6 +88,16 @@ it("acknowledges the last FIN again #time_wait_deaf", peer.both, function(row)
   conn:expect { flags = ".", seq = 2, ack = at + 1 }
 end)
 
+it("does not leave TIME-WAIT for an old reset #time_wait_assassinated", peer.both, function(row)
+  local conn <close>, at = peer.talk(row, "shutdown; drain; wait 3000")
+  conn:expect { flags = "F.", seq = 1 }
+  conn:inject { flags = "F.", seq = at }
+  conn:expect { flags = ".", seq = 2, ack = at + 1 }
+  conn:inject { flags = "R", seq = at }
+  conn:inject { flags = "F.", seq = at }
+  conn:expect { flags = ".", seq = 2, ack = at + 1 }
+end)
+
 -- --- ends by reset -------------------------------------------------------------------------------
 
 it("resets where it closes over data that it has not read #unread_data_forgotten", peer.both,

@@ -3,6 +3,7 @@ local expect = require "tcplua.expect"
 local net = require "tcplua.net"
 local p = require "tcplua.packet"
 local peer = require "peer"
+local test = require "tcplua.test"
 
 sut.model(peer.obey)
 
@@ -33,18 +34,37 @@ local function unreachable(row)
   return row.family == "ip6" and { type = 1, code = 4 } or { type = 3, code = 3 }
 end
 
+local function no_way(row)
+  return row.family == "ip6" and { type = 1, code = 0 } or { type = 3, code = 1 }
+end
+
 local function too_big(row)
   return row.family == "ip6" and { type = 2, mtu = 1280 } or { type = 3, code = 4, mtu = 1000 }
 end
 
 local MOST <const> = { ip = 1000 - 40, ip6 = 1280 - 60 } -- bytes that fit
 
-it("stays open though it is said to reach nobody #icmp_ends", peer.both, function(row)
+-- Data is taken in as before.
+local function survives(row, fields)
   local conn <close>, first, at = unacknowledged(row, 5)
-  complain(row, first, unreachable(row))
+  complain(row, first, fields)
   conn:inject { seq = at, data = "abc" }
   conn:ignore()
   conn:expect { flags = ".", ack = at + 3 }
+end
+
+it("stays open though it is said to reach nobody #icmp_ends", peer.both, function(row)
+  survives(row, unreachable(row))
+end)
+
+it("stays open where there is no way for a while #icmp_ends_softly", peer.both, function(row)
+  survives(row, no_way(row))
+end)
+
+it("has no router cut its packets #cut_by_routers", function()
+  local conn <close>, first = unacknowledged({ family = "ip" }, 1300)
+  test.equal(first.ip.flags, "DF", "the flags of the IP header")
+  conn:abort()
 end)
 
 it("believes no MTU from who does not know its numbers #icmp_believed", peer.both, function(row)

@@ -68,3 +68,12 @@ it("asks back where data has an ACK from long ago #ancient_ack_taken", peer.both
   conn:next { flags = ".", seq = 1, ack = at }
   lives(conn, at)
 end)
+
+it("is reset before it is open #half_open_reset_ignored", peer.both, function(row)
+  local conn <close> = assert(sut.connect { family = row.family, mode = "manual" })
+  conn:inject { flags = "S" }
+  conn:expect { flags = "S." }
+  conn:inject { flags = "R", seq = 1 }
+  conn:inject { flags = ".", seq = 1, ack = 1 }
+  conn:next { flags = "R", seq = 1, len = 0 }
+end)

@@ -97,6 +97,15 @@ return {
     end,
   },
 
+  time_wait_assassinated = {
+    wrong = "any reset ends TIME-WAIT (RFC 1337)",
+    on_receive = function(conn, s)
+      if conn:state() ~= "TIME-WAIT" or not has(s, "R") then return true end
+      conn:abort()
+      return false
+    end,
+  },
+
   time_wait_deaf = {
     wrong = "nothing is answered in TIME-WAIT",
     on_receive = function(conn)

@@ -26,6 +26,13 @@ return {
     end,
   },
 
+  half_open_reset_ignored = {
+    wrong = "a connection that is not open yet cannot be reset",
+    on_receive = function(conn, s)
+      return not (is_reset(s) and conn:state() == "SYN-RECEIVED")
+    end,
+  },
+
   near_reset_ends = {
     wrong = "a reset ends the connection from anywhere in the window, as in RFC 793",
     on_receive = believe,
