@@ -98,6 +98,18 @@ it("does not leave TIME-WAIT for an old reset #time_wait_assassinated", peer.bot
   conn:expect { flags = ".", seq = 2, ack = at + 1 }
 end)
 
+it("opens anew from TIME-WAIT #time_wait_holds", peer.both, function(row)
+  local old <close>, at = peer.talk(row, "shutdown; drain; wait 3000")
+  old:expect { flags = "F.", seq = 1 }
+  old:inject { flags = "F.", seq = at }
+  old:expect { flags = ".", seq = 2, ack = at + 1 }
+  local sport <const> = old:info().sport
+  old:close()
+  local conn <close> = assert(sut.connect { family = row.family, mode = "manual", sport = sport })
+  conn:inject { flags = "S" }
+  conn:expect { flags = "S.", seq = 0, ack = 1 }
+end)
+
 -- --- ends by reset -------------------------------------------------------------------------------
 
 it("resets where it closes over data that it has not read #unread_data_forgotten", peer.both,

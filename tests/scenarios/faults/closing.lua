@@ -113,6 +113,13 @@ return {
     end,
   },
 
+  time_wait_holds = {
+    wrong = "two ports that have had a connection cannot have another for minutes",
+    on_receive = function(conn, s)
+      return not (conn:state() == "TIME-WAIT" and has(s, "S"))
+    end,
+  },
+
   unread_data_forgotten = {
     wrong = "closing over unread data looks like any other end",
     on_send = function(_, s)
