@@ -54,7 +54,7 @@ it("repeats its FIN until it is acknowledged #fin_once", peer.both, function(row
   local conn <close> = peer.open(row)
   conn:send "wait 0\n"
   local first = conn:expect { flags = "F.", seq = 1 }
-  conn:expect { flags = "F.", seq = 1, since = first, after = 0.15, timeout = 1 }
+  conn:expect { flags = "F.", seq = 1, since = first, after = 0.15, timeout = 3 }
 end)
 
 it("gives its FIN the number behind its data #fin_over_data", peer.both, function(row)
