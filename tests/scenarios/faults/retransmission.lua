@@ -2,7 +2,7 @@
 -- it waits a second.
 local peer = require "peer"
 
-local PATIENT <const> = { min_rto = 1 }
+local PATIENT <const> = { min_rto = 20 }
 
 -- Whether it acknowledges what was acknowledged before, and nothing else.
 local function is_duplicate(s, memory)
