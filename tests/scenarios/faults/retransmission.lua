@@ -1,5 +1,5 @@
 -- Faults of retransmission.lua. Where the timer would hide on a busy machine what the fault breaks,
--- it waits a second.
+-- it waits for longer than any scenario.
 local peer = require "peer"
 
 local PATIENT <const> = { min_rto = 20 }
