@@ -280,7 +280,7 @@ function Wait:await(find, to_the_end)
       self.over = over
       return nil
     end
-    if not task.wait(strings.conn, self.deadline, "a segment") then
+    if not task.wait(strings.conn, self.deadline, self.what or "a segment") then
       return (find(waiting(strings)))
     end
   end
@@ -325,6 +325,7 @@ end
 function conn:expect(what, options)
   local wanted = template.of(what)
   local wait = start(self, wanted.times, options)
+  wait.what = ("a segment '%s'"):format(wanted.text)
   local s = wait:await(first_match(wanted))
   if s then return wait:take(s, wanted) end
   return wait:fail {

@@ -28,7 +28,8 @@ local servers = setmetatable({}, { __mode = "k" }) -- object -> what serves its 
 local ready = {}        -- tasks to be resumed, in order
 local spare             -- an empty table for the next of these, or nil
 local failed            -- a task that failed before anybody joined it
-local limit = math.huge -- core.monotonic() at which the main chunk stops waiting, and
+local limit = math.huge -- core.monotonic() at which the main chunk stops waiting,
+local limit_now = math.huge -- and core.now(),
 local limit_error       -- with which error
 
 local function add(me, source)
@@ -168,7 +169,8 @@ local function run(what)
   while true do
     run_ready()
     if main.awake then return end
-    local due = math.min(main.deadline, soonest, notice)
+    local due = math.min(main.deadline, soonest, notice, limit_now)
+    if core.now() >= limit_now then error(limit_error, 0) end
     if limit < math.huge then
       local left = limit - core.monotonic()
       if left <= 0 then error(limit_error, 0) end
@@ -199,9 +201,10 @@ local function run(what)
   end
 end
 
---- From `when` on, of core.monotonic(), a wait of the main chunk raises `err`; nil: none does.
-function task.limit(when, err)
-  limit, limit_error = when or math.huge, err
+--- From `when` on, of core.monotonic(), a wait of the main chunk raises `err`, and from `now` on,
+-- of core.now(); nil: none does.
+function task.limit(when, err, now)
+  limit, limit_error, limit_now = when or math.huge, err, now or math.huge
 end
 
 --- The tasks that have not ended: a list of { task =, text = }; the text says where each waits.

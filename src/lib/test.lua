@@ -21,9 +21,10 @@
 --     describe.each { … } (name, f)      or $key: it.each { { a = 1 } } ("$a is odd", f)
 --     matrix { family = { "ip", "ip6" }, mode = { … } }   rows: all combinations
 --
--- Options: tags (a list, or "a,b"; "#word" in a name is a tag too), timeout (seconds), skip and
--- xfail (the reason), retries (how often to try again; said when it was needed), matrix (as above:
--- f gets the row). Groups hand theirs down. A file without `it` is one test: it passes when it ends
+-- Options: tags (a list, or "a,b"; "#word" in a name is a tag too), timeout (seconds; in a
+-- simulation of its virtual time, where --timeout bounds the real time alone), skip and xfail (the
+-- reason), retries (how often to try again; said when it was needed), matrix (as above: f gets the
+-- row). Groups hand theirs down. A file without `it` is one test: it passes when it ends
 -- without an error, or by os.exit(0); os.exit(77) skips it.
 --
 -- After each test that passed nothing may be left open: connections, listeners, wires, links, tasks
@@ -94,31 +95,7 @@ end
 
 -- --- checks --------------------------------------------------------------------------------------
 
-local SHOWN <const> = 2000 -- bytes of a value,
-local DEPTH <const> = 4    -- and tables in tables, that are printed
-
-local function show(value, depth)
-  depth = depth or DEPTH
-  if type(value) == "string" then return verdict.quote(value, SHOWN) end
-  local meta = getmetatable(value)
-  if type(value) ~= "table" or type(meta) == "table" and meta.__tostring then
-    return core.escape(tostring(value))
-  end
-  if depth == 0 then return "{…}" end
-  local parts, keys = {}, {}
-  for i, item in ipairs(value) do parts[i] = show(item, depth - 1) end
-  for key in pairs(value) do
-    if math.type(key) ~= "integer" or key < 1 or key > #parts then keys[#keys + 1] = key end
-  end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for _, key in ipairs(keys) do
-    local name = type(key) == "string" and key:find "^[%a_][%w_]*$" and key
-      or "[" .. show(key, 0) .. "]"
-    parts[#parts + 1] = name .. " = " .. show(value[key], depth - 1)
-  end
-  if #parts == 0 then return "{}" end
-  return "{ " .. table.concat(parts, ", "):sub(1, SHOWN) .. " }"
-end
+local show = verdict.show
 
 local LINE <const> = 70 -- what is longer gets a line of its own
 

@@ -28,6 +28,36 @@ function verdict.quote(text, most)
     or ('"%s"... (%d bytes)'):format(part, #text)
 end
 
+local SHOWN <const> = 2000 -- bytes of a value,
+local DEPTH <const> = 4    -- and tables in tables, that are printed
+
+local function show(value, depth)
+  if type(value) == "string" then return verdict.quote(value, SHOWN) end
+  local meta = getmetatable(value)
+  if type(value) ~= "table" or type(meta) == "table" and meta.__tostring then
+    return core.escape(tostring(value))
+  end
+  if depth == 0 then return "{…}" end
+  local parts, keys = {}, {}
+  for i, item in ipairs(value) do parts[i] = show(item, depth - 1) end
+  for key in pairs(value) do
+    if math.type(key) ~= "integer" or key < 1 or key > #parts then keys[#keys + 1] = key end
+  end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for _, key in ipairs(keys) do
+    local name = type(key) == "string" and key:find "^[%a_][%w_]*$" and key
+      or "[" .. show(key, 0) .. "]"
+    parts[#parts + 1] = name .. " = " .. show(value[key], depth - 1)
+  end
+  if #parts == 0 then return "{}" end
+  return "{ " .. table.concat(parts, ", "):sub(1, SHOWN) .. " }"
+end
+
+--- A value as a person reads it, tables with what is in them.
+function verdict.show(value)
+  return show(value, DEPTH)
+end
+
 local Failure = { __name = "tcplua.failure" }
 
 function Failure:__tostring()

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "script/embedded.h"
 #include "script/modules.h"
+#include "script/script.h"
 #include "script/util.h"
 #include "stack/network.h"
 #include "stack/stack.h"
@@ -73,6 +74,25 @@ static int interrupted(lua_State *L)
     struct error err;
     fail(&err, ERROR_NETWORK, "EINTR", "interrupted");
     return raise_error(L, &err);
+}
+
+/* defer_signals(): what ends a program interrupts polls, once, and take_signal() tells which it was
+ */
+static int core_defer_signals(lua_State *L)
+{
+    (void)L;
+    script_defer_signals();
+    return 0;
+}
+
+/* take_signal() -> its number | nil */
+static int core_take_signal(lua_State *L)
+{
+    int number = script_take_signal();
+    if (number == 0)
+        return 0;
+    lua_pushinteger(L, number);
+    return 1;
 }
 
 /* [-0, +2, -] Whether there is news of a source, and whether something waits for its hooks. */
@@ -303,6 +323,8 @@ int luaopen_tcplua_core(lua_State *L)
         {"wall", core_wall},
         {"monotonic", core_monotonic},
         {"poll", core_poll},
+        {"defer_signals", core_defer_signals},
+        {"take_signal", core_take_signal},
         {"work", core_work},
         {"simulate", core_simulate},
         {"simulated", core_simulated},

@@ -286,6 +286,19 @@ void script_free(struct script *script)
  */
 
 static volatile sig_atomic_t caught, caught_signal, told; /* told: of the time limit */
+static volatile sig_atomic_t deferring;
+
+void script_defer_signals(void)
+{
+    deferring = 1;
+}
+
+int script_take_signal(void)
+{
+    int number = caught ? caught_signal : 0;
+    caught = 0;
+    return number;
+}
 
 int script_signal(void)
 {
@@ -327,6 +340,11 @@ static void on_signal(int number)
     }
     caught_signal = number;
     caught = 1;
+    if (deferring && number != SIGALRM) {
+        deferring = 0;
+        errno = saved;
+        return;
+    }
     if (running)
         lua_sethook(running, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT,
                     1);

@@ -67,6 +67,13 @@ int script_flush(int status);
 /* Closes the state, and with it every connection, link and guard. */
 void script_free(struct script *script);
 
+/* From now on the first of these signals ends no run: polls are interrupted by it, and the script
+ * asks which it was, for what it has to say first. Another one ends the program at once. */
+void script_defer_signals(void);
+
+/* The signal that was deferred, once; 0 if none was. The program ends by it all the same. */
+int script_take_signal(void);
+
 /* Ends the run from now on at SIGINT, SIGTERM and SIGHUP, and after `timeout` nanoseconds unless 0:
  * at first by a Lua error, so that whatever a script opened is closed in order, and half a second
  * later for good. */

@@ -81,6 +81,54 @@ end)
     "    tbl\n")
 end)
 
+t.test("an error that says nothing is told as far as it can be", function()
+  expect(run({ ["a.lua"] = [[
+it("raises nil", function() error(nil) end)
+it("raises a table", function() error({ code = 5, why = { "x" } }) end)
+]] }, "a.lua"), 1, "it raised nil, which does not say why", "at a.lua:1",
+    'it raised { code = 5, why = { "x" } }, and no text')
+end)
+
+t.test("in a simulation a test's own time limit is of its time", function()
+  expect(run({ ["a.lua"] = [[
+local task = require "tcplua.task"
+it("too long", { timeout = 5 }, function() task.sleep(6) end)
+it("in time", { timeout = 5 }, function() task.sleep(4.9) end)
+it("has no limit of its own", function() task.sleep(600) end)
+it("computes", { timeout = 0.001 }, function()
+  local until_then = os.clock() + 0.1
+  while os.clock() < until_then do end
+end)
+]] }, "--network sim a.lua"), 1, "3 passed, 1 error in",
+    "too long\n    not over after 5 s of the simulation's time\n      at a.lua:2")
+end)
+
+t.test("a signal ends the run with what is over, and what was not", function()
+  local files = { ["a_test.lua"] = [[
+it("passes", function() end)
+it("fails", function() error "for a reason" end)
+it("is cut", function()
+  local runner = "self" -- there is a process between, which keeps this one
+  for _ = 1, 2 do
+    runner = io.open("/proc/" .. runner .. "/stat"):read "a":match "%) %a (%d+)"
+  end
+  os.execute("kill -INT " .. runner)
+  require "tcplua.task".sleep(600)
+end)
+]], ["b_test.lua"] = PASS }
+  local result = run(files, "-j 1 .")
+  t.equal(result.signal, "INT")
+  t.contains(result.out, "FAIL  ./a_test.lua  1 passed, 1 error")
+  t.contains(result.out, "for a reason")
+  t.contains(result.out, "\n1 passed, 1 error in")
+  t.contains(result.err, "tcplua: interrupted by signal 2 during ./a_test.lua:3: is cut; "
+    .. "1 of 2 files had not begun")
+  result = run(files, "-j 1 --format tap .")
+  t.equal(result.signal, "INT")
+  t.contains(result.out, "not ok 2")
+  t.contains(result.out, "Bail out! interrupted by signal 2")
+end)
+
 t.test("what ends or holds up its process is an error of one test, and the others run", function()
   local result = expect(run({ ["a.lua"] = [[
 it("one", function() end)

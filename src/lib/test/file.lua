@@ -177,7 +177,7 @@ function file.main(path, ...)
     tell(fields)
   end
   function context.started(node)
-    told(node, { event = "start", timeout = node.timeout or timeout })
+    told(node, { event = "start", timeout = run.wall(node, context) })
   end
   function context.ended(node, result)
     result.event = "result"

@@ -6,7 +6,8 @@
 --     begin(run)            before the first; run: seed, network, jobs (a number), files, options
 --     progress(run)         something changed; now and then
 --     file(run, job)        a file is over: job.order has its tests
---     finish(run)           everything is: run.counts, run.seconds, run.tests
+--     finish(run)           everything is: run.counts, run.seconds, run.tests; run.interrupted says
+--                           so if it was, and then a file may be one of which job.cut is true
 local core = require "tcplua.core"
 local job = require "tcplua.test.job"
 local options = require "tcplua.test.options"
@@ -135,16 +136,15 @@ end
 -- Runs all jobs, as many at a time as asked for.
 local function run_jobs(run)
   local next_job, next_told = 1, 1
-  local running = {}
   local function work()
     while run.jobs[next_job] and not run.stopped do
       local mine = run.jobs[next_job]
       next_job = next_job + 1
-      running[mine] = true
+      run.running[mine] = true
       run.current = mine
       tell(run, "progress")
       job.run(mine)
-      running[mine] = nil
+      run.running[mine] = nil
       mine.done = true
       count(run, mine)
       run.done = run.done + 1
@@ -153,7 +153,7 @@ local function run_jobs(run)
         next_told = next_told + 1
       end
       if run.stopped then
-        for other in pairs(running) do
+        for other in pairs(run.running) do
           other.stopped = true
         end
       end
@@ -165,6 +165,30 @@ local function run_jobs(run)
   for i = next_told, #run.jobs do
     if run.jobs[i].done then tell(run, "file", run.jobs[i]) end
   end
+end
+
+-- The run ends here, by a signal: what is over is reported, and what was not is said.
+local function interrupt(run, signal)
+  local names, left = {}, 0
+  for _, each in ipairs(run.jobs) do
+    if run.running[each] then
+      local test = each.running
+      names[#names + 1] = core.escape(each.file) .. (test and (":%d%s"):format(test.line or 1,
+        test.name ~= "" and ": " .. core.escape(test.name) or "") or "")
+      each.cut = true
+      count(run, each)
+      tell(run, "file", each)
+    elseif not each.done then
+      left = left + 1
+    end
+  end
+  run.seconds = core.now() - run.begin
+  run.interrupted = ("interrupted by signal %d during %s; %d of %d files had not begun"):format(
+    signal, #names > 0 and table.concat(names, ", ") or "no test", left, #run.jobs)
+  tell(run, "finish")
+  io.stdout:flush()
+  io.stderr:write("tcplua: ", run.interrupted, "\n")
+  os.exit(128 + signal)
 end
 
 local function status_of(run)
@@ -213,7 +237,7 @@ function main.main(...)
   local run = {
     options = o, network = o.network, seed = o.seed or assert(core.random()), tests = {},
     counts = { passed = 0, failed = 0, errors = 0, skipped = 0, xfail = 0, inconclusive = 0 },
-    done = 0, reporters = {}, begin = core.now(),
+    done = 0, reporters = {}, running = {}, begin = core.now(),
   }
   run.jobs = make_jobs(run)
   if o.list then
@@ -221,7 +245,11 @@ function main.main(...)
   else
     run.reporters = make_reporters(o)
     tell(run, "begin")
-    run_jobs(run)
+    core.defer_signals()
+    local ok, err = pcall(run_jobs, run)
+    local signal = core.take_signal()
+    if signal then interrupt(run, signal) end
+    if not ok then error(err, 0) end
     run.seconds = core.now() - run.begin
     tell(run, "finish")
   end

@@ -35,7 +35,7 @@ How
   -i IFACE                   with --network host: use this interface
       --seed N               repeat the random choices of an earlier run
       --repeat N             each file N times, each time with another seed
-      --timeout TIME         for each test that does not say otherwise (30s)
+      --timeout TIME         for each test that does not say otherwise (30s), in real time
       --file-timeout TIME    for each file (5m)
       --fail-fast            stop at the first that fails
 

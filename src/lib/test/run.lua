@@ -61,8 +61,12 @@ local function problem_of(err)
   elseif type(err) == "string" then
     local file, line, message = err:match "^([^\n]-):(%d+): (.*)$"
     problem.at_file, problem.at_line, problem.message = file, tonumber(line), message or err
+  elseif err == nil then
+    problem.message = "it raised nil, which does not say why: error(\"why\") does"
   else
-    problem.message = tostring(err)
+    local meta = getmetatable(err)
+    problem.message = type(meta) == "table" and meta.__tostring and tostring(err)
+      or ("it raised %s, and no text"):format(verdict.show(err))
   end
   if not problem.at_file then problem.at_file, problem.at_line = verdict.place() end
   local at = trace(2)
@@ -79,16 +83,19 @@ local function problem_with_exchange(err)
   return problem
 end
 
--- Calls f within `seconds`: nil, or the problem. Both the waiting of this chunk and its computing
--- are watched; what a task computes without end, the runner ends from outside.
-local function guarded(seconds, what, f, handler)
-  local message = ("not over after %g s%s"):format(seconds, what)
+-- Calls f within `seconds`, and within `simulated` of a simulation's: nil, or the problem. Both the
+-- waiting of this chunk and its computing are watched; what a task computes without end, the runner
+-- ends from outside.
+local function guarded(seconds, what, f, handler, simulated)
+  local message = simulated and ("not over after %g s of the simulation's time"):format(simulated)
+    or ("not over after %g s%s"):format(seconds, what)
   local up = setmetatable({ message = message }, TimeUp)
   local limit = core.monotonic() + seconds
-  task.limit(limit, up)
+  task.limit(limit, up, simulated and core.now() + simulated)
   debug.sethook(function()
     if core.monotonic() > limit then
       limit = core.monotonic() + 0.1 -- a pcall in the test may have caught it
+      up.message = ("not over after %g s%s"):format(seconds, what)
       error(up, 0)
     end
   end, "", HOOK_STEP)
@@ -190,6 +197,13 @@ local function prepare(context, seed)
   end)
 end
 
+--- Seconds on the clock that a test may take. In a simulation its own limit is of virtual time, and
+-- what it computes has as long as any other test at least.
+function run.wall(node, context)
+  local own = node.timeout or context.timeout
+  return core.simulated() and math.max(own, context.timeout) or own
+end
+
 -- Tries a test once: the list of its problems, the warnings, and what it said of itself.
 local function try(node, context, attempt)
   local problems = {}
@@ -202,11 +216,10 @@ local function try(node, context, attempt)
   local before, empty = census()
   verdict.take()
   tree.running = running
-  local timeout = node.timeout or context.timeout
-  if #problems == 0 then add(guarded(timeout, "", function()
+  if #problems == 0 then add(guarded(run.wall(node, context), "", function()
     for _, f in ipairs(around(node, "before_each")) do f() end
     node.f()
-  end, problem_with_exchange)) end
+  end, problem_with_exchange, core.simulated() and node.timeout)) end
   for _, failure in ipairs(verdict.take()) do add(problem_of(failure)) end
   for _, f in ipairs(reverse(running.cleanup)) do
     add(guarded(CLEANUP_TIME, " (in what it left to finally)", f))

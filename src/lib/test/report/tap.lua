@@ -71,7 +71,7 @@ return function(options)
   end
 
   function report.finish(run)
-    print(("1..%d"):format(count))
+    print(run.interrupted and "Bail out! " .. run.interrupted or ("1..%d"):format(count))
     print(("# %s in %.2f s (seed %d)"):format(words.sums(run.counts), run.seconds, run.seed))
   end
 
