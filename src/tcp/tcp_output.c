@@ -322,7 +322,8 @@ static bool output_again(struct tcp *tcp, struct segment *out, uint32_t seq, int
 }
 
 /* A tail loss probe (RFC 8985 7.3): new data whatever Nagle and cwnd say, or else the last segment
- * again. */
+ * again. It is to draw an ACK, and a single new segment is what a peer would wait with: PSH makes
+ * Linux acknowledge it once it is read, where the probe would else cost a delayed ACK's 40 ms. */
 static bool output_loss_probe(struct tcp *tcp, struct segment *out, uint32_t edge, int64_t now)
 {
     bool fin, fresh;
@@ -339,6 +340,7 @@ static bool output_loss_probe(struct tcp *tcp, struct segment *out, uint32_t edg
             return false;
     }
     output_text(tcp, out, from, length, fin, now);
+    out->flags |= length ? TCP_PSH : 0;
     tcp->cursor = tcp->snd_nxt;
     rack_probed(tcp, !fresh);
     return true;
