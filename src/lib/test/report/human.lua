@@ -74,7 +74,8 @@ return function(options)
     end
     local text = words.sums(sums)
     write(bad and colour("red", "FAIL") or job.cut and colour("yellow", "cut ")
-      or text == "" and colour("dim", "none") or colour("green", "ok  "), "  ", core.escape(job.file), text ~= "" and "  " .. text or "",
+      or text == "" and colour("dim", "none") or colour("green", "ok  "), "  ",
+      core.escape(job.file), text ~= "" and "  " .. text or "",
       job.seconds and (" in %.2f s"):format(job.seconds) or "", "\n")
     for _, test in ipairs(job.order) do
       local said = test.verdict == "skip" or test.verdict == "xfail"
