@@ -183,8 +183,9 @@ local function interrupt(run, signal)
     end
   end
   run.seconds = core.now() - run.begin
-  run.interrupted = ("interrupted by signal %d during %s; %d of %d files had not begun"):format(
-    signal, #names > 0 and table.concat(names, ", ") or "no test", left, #run.jobs)
+  run.interrupted = ("interrupted by signal %d during %s%s"):format(signal,
+    #names > 0 and table.concat(names, ", ") or "no test",
+    left > 0 and ("; %d of %d files had not begun"):format(left, #run.jobs) or "")
   tell(run, "finish")
   io.stdout:flush()
   io.stderr:write("tcplua: ", run.interrupted, "\n")
