@@ -133,14 +133,16 @@ function peer.reading(row, command, options)
 end
 
 --- Connects with a SYN made by hand (fields for inject: options, data, ...), in manual. The
--- window that the SYN says is that of the handshake's ACK too. Returns the connection and the
--- SYN-ACK.
-function peer.open(row, syn, options)
+-- window that the SYN says is that of the handshake's ACK too. The ACK may wait for so many seconds
+-- of a round trip: the peer's timer waits three times as long then, and seldom fires before what
+-- the test sends, however slow that is. Returns the connection and the SYN-ACK.
+function peer.open(row, syn, options, round_trip)
   local all = { family = row.family, mode = "manual" }
   for name, value in pairs(options or {}) do all[name] = value end
   local conn = assert(sut.connect(all))
   assert(conn:inject(syn or { flags = "S" }))
   local answer = conn:expect { flags = "S." }
+  if round_trip then task.sleep(round_trip) end
   assert(conn:inject { flags = ".", win = syn and syn.win })
   return conn, answer
 end

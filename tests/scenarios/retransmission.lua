@@ -8,23 +8,21 @@ sut.model(peer.obey)
 
 -- A connection by hand on which the peer has its commands. With an MSS of 1000 and no timestamps
 -- segment n begins at 1000 * (n - 1) + 1.
-local function ask(row, command, options)
-  local conn = peer.open(row, { flags = "S", options = options or { mss = 1000 } })
+local function ask(row, command, options, round_trip)
+  local syn = { flags = "S", options = options or { mss = 1000 } }
+  local conn = peer.open(row, syn, nil, round_trip)
   conn:ignore "pure_ack"
   conn:inject { data = command .. "\n", win = 65535 }
   return conn, #command + 2
 end
 
+local LONG <const> = 0.25 -- seconds: a round trip by which the peer's timer waits 0.75
+
 local SACK <const> = { mss = 1000, sackOK = true }
 
--- Takes `count` segments that come for the first time, from number `first` on; returns the first.
-local function take(conn, count, first)
-  local head
-  for i = 0, count - 1 do
-    local s = conn:expect { seq = (first or 1) + 1000 * i, len = 1000 }
-    head = head or s
-  end
-  return head
+-- Takes the first `count` segments.
+local function take(conn, count)
+  for i = 0, count - 1 do conn:expect { seq = 1000 * i + 1, len = 1000 } end
 end
 
 -- Acknowledges `count` segments one by one, so that the congestion window grows by each.
@@ -92,10 +90,10 @@ it("repeats at once after three duplicate ACKs #no_fast_retransmit", peer.both, 
 end)
 
 it("does not repeat at the first duplicate ACK #hasty_retransmit", peer.both, function(row)
-  local conn <close> = ask(row, "say 5000; drain")
-  local first = take(conn, 5)
+  local conn <close> = ask(row, "say 5000; drain", nil, LONG)
+  take(conn, 5)
   duplicate_acks(conn, 1, 1)
-  conn:next { seq = 1, len = 1000, since = first, after = 0.18 }
+  conn:next { seq = 1, len = 1000, after = 0.1 } -- not at once, but when its time is up
 end)
 
 it("mends the next hole when part is acknowledged #partial_ack_ignored", peer.both, function(row)
@@ -108,7 +106,7 @@ it("mends the next hole when part is acknowledged #partial_ack_ignored", peer.bo
 end)
 
 it("repeats what SACK says is missing #sack_ignored", peer.both, function(row)
-  local conn <close> = ask(row, "say 7000; drain", SACK)
+  local conn <close> = ask(row, "say 7000; drain", SACK, LONG)
   take(conn, 7)
   peer.sack(conn, 1, { 1001, 2001 })
   for last = 4001, 6001, 1000 do peer.sack(conn, 1, { 3001, last }, { 1001, 2001 }) end
