@@ -11,7 +11,10 @@
  * Clients time themselves, without their start. A line says, for each of ours, the median of the
  * ratios of each turn, in brackets the lowest and the highest; then the same of the processor time
  * (user and system, start included) that it took, less being better; and what is asked for. It
- * fails for wrong results, never for slow ones; 77 where namespaces are refused. */
+ * fails for wrong results, never for slow ones; 77 where namespaces are refused.
+ *
+ * On a busy machine the rows with loss measure how long each wake-up waits, of which ours has one
+ * more in a round trip: there run it as `chrt -f 10 bench_tcp ...`. */
 #include <libgen.h>
 #include <limits.h>
 #include <linux/ethtool.h>
