@@ -65,7 +65,7 @@ kill -KILL "$holder"
 wait "$holder" 2>/dev/null || true
 [ "$(near_resets)" = 0 ] || fail "near's kernel sent a reset by itself"
 kill -KILL "$far_server" # whose kernel closes the connection
-until_true 5 sh -c "[ \"\$(awk -f '$folder/resets.awk' /proc/net/snmp)\" -ge 1 ]" ||
+until_true 5 sh -c "[ \"\$(awk -v wanted=OutRsts -f '$folder/count.awk' /proc/net/snmp)\" -ge 1 ]" ||
     fail "near's kernel did not free the peer"
 until_true 5 sh -c "! $far ss -Htan | grep -q '192.168.56.2:41001'" ||
     fail "the peer's connection is still there: $($far ss -tan)"
