@@ -146,8 +146,8 @@ local function mark(strings)
   return strings.event or list[#list] and list[#list].time or core.wall()
 end
 
-local function consume(strings, s, at, wanted)
-  rawset(s, "consumed", "expected at " .. at)
+local function consume(strings, s, at, wanted, how)
+  rawset(s, "consumed", (how or "expected at ") .. at)
   rawset(s, "wanted", wanted.text)
   strings.event = s.time
 end
@@ -233,8 +233,14 @@ local function check_time(strings, o, wanted, s, from)
   local delay = s.time - from
   local missed = off(o, delay)
   if not missed then return true end
+  local list, event = strings.conn:segments(), nil
+  for _, one in ipairs(list) do
+    if one.time <= from + 1e-6 then event = one end
+  end
   failure(strings, o, {
     message = ("'%s' came after %.3f s, wanted %s"):format(wanted.text, delay, wanted_time(o)),
+    notes = { ("it is #%d, and the event was %s at %.3f s"):format(s.index,
+      event and "#" .. event.index or "before the first segment,", from - list[1].time) },
     late = core.lateness() >= math.abs(missed), focus = s.index,
   })
   return false
@@ -360,7 +366,7 @@ function conn:none(what, seconds, options)
   local last = core.wall() + seconds
   local s = wait:await(first_match(wanted), true)
   if s and s.time <= last then
-    consume(wait.strings, s, (place()), wanted)
+    consume(wait.strings, s, (place()), wanted, "not wanted at ")
     return wait:fail {
       message = ("a segment '%s' came, wanted none within %g s"):format(wanted.text, seconds),
       notes = { ("it is #%d: %s"):format(s.index, segment.brief(s)) }, focus = s.index,
@@ -416,8 +422,8 @@ function conn:sequence(list, options)
     if not s then return nil end
     if found[i - 1] and s.index < found[i - 1].index then
       return failure(puppet.of(self), check.options(options), {
-        message = ("number %d of the sequence, '%s', came before number %d"):format(i,
-          template.of(what).text, i - 1), focus = s.index,
+        message = ("number %d of the sequence, '%s', came before number %d: #%d before #%d"):format(
+          i, template.of(what).text, i - 1, s.index, found[i - 1].index), focus = s.index,
       })
     end
     found[i] = s
@@ -506,7 +512,7 @@ end
 local function check_segments(name, list, least, why)
   if #check.list(name, list) < least then check.fail(("%s: %s"):format(name, why)) end
   for i, s in ipairs(list) do
-    if not segment.is(s) or not s.time then
+    if not segment.is(s) or not s.index then
       check.fail(("%s: segments that came expected, and number %d is %s"):format(name, i,
         segment.is(s) and "one that did not" or "a " .. type(s)))
     end
@@ -523,9 +529,10 @@ function expect.ratio(first, second, low, high, options)
       type(high)))
   end
   local a, b = first[2].time - first[1].time, second[2].time - second[1].time
-  return judge(outside(a, low * b, high * b),
-    ("%.3f s and %.3f s: wanted a ratio of %g to %g, got %.3f"):format(a, b, low, high, a / b),
-    options)
+  local message = "%.3f s from #%d to #%d, and %.3f s from #%d to #%d: wanted a ratio of %g to %g,"
+    .. " got %.3f"
+  return judge(outside(a, low * b, high * b), message:format(a, first[1].index, first[2].index, b,
+    second[1].index, second[2].index, low, high, a / b), options)
 end
 
 --- The time between each two of the segments is twice that between the two before, give or take

@@ -369,6 +369,27 @@ t.test("a failure has at most forty lines, however long the exchange", function(
   t.contains(text, "connection ESTABLISHED in assist")
 end)
 
+t.test("long data is told where it begins to differ, and times by the segments", function()
+  local conn, peer = ends()
+  peer:inject { data = ("a"):rep(300) .. "b" .. ("c"):rep(300) }
+  local text = tostring(failure(conn.expect, conn, { data = ("a"):rep(300) .. "d" },
+    { timeout = 0.1 }))
+  t.contains(text, 'wanted at byte 301 "d"')
+  t.contains(text, 'got "bccc')
+  text = tostring(failure(conn.expect, conn, { data = ("a"):rep(300) }, { timeout = 0.1 }))
+  t.contains(text, "wanted at byte 301 its end")
+  conn:expect { len = 601 }
+  conn:inject { data = "?" }
+  after(0.5, function() peer:inject { data = "!" } end)
+  text = tostring(failure(conn.expect, conn, { data = "!", within = 0.2 }))
+  t.contains(text, "it is #7, and the event was #6 at 0.2")
+  after(0.1, function() peer:inject { flags = "R." } end)
+  text = tostring(failure(conn.none, conn, { flags = "R." }, 1))
+  t.contains(text, "not wanted at ")
+  t.contains(expect.template({ win = function() end }).text, "the function at tests/lua/")
+  t.equal(expect.template({ seq = 5, absolute = true }).text, "absolute seq 5")
+end)
+
 t.test("what the peer has sent is escaped in a failure", function()
   local conn, peer = ends()
   peer:inject { data = "\27[31mred\0\r\n" }

@@ -17,6 +17,7 @@ local explain = {}
 local LADDER = 16 -- segments that are shown
 local NEAREST = 2 -- candidates
 local DIFFERENCES = 6 -- fields of each
+local WIDEST = 40 -- characters of a column of what was wanted
 
 --- What is to be said of a segment beside it; nil for nothing.
 function explain.note(s)
@@ -31,14 +32,6 @@ function explain.comment(s)
   if s.wanted then parts[1] = ("%s: %s"):format(parts[1], s.wanted) end
   if s.was ~= s.state then parts[#parts + 1] = ("state: %s -> %s"):format(s.was, s.state) end
   return parts[1] and table.concat(parts, "; ")
-end
-
--- Where two texts begin to differ, when both are too long to see it.
-local function divergence(wanted, got)
-  if not wanted:find '^"' or not got:find '^"' or #wanted + #got < 60 then return "" end
-  local at = 1
-  while wanted:byte(at) == got:byte(at) and at <= #wanted do at = at + 1 end
-  return ("   (differ from character %d on)"):format(at - 1)
 end
 
 local function clip(text, most)
@@ -75,10 +68,15 @@ local function add_candidates(lines, list, start)
     local s = one.segment
     lines[#lines + 1] = ("  %s is #%d, %.3f s, %s"):format(i == 1 and "nearest" or "next",
       s.index, s.time - start, clip(segment.brief(s), 90))
+    local names, wishes = 11, 22 -- how wide the columns are
     for n, d in ipairs(one.differences) do
       if n > DIFFERENCES then break end
-      lines[#lines + 1] = ("    %-11s wanted %-22s got %s%s"):format(d.name, d.wanted, d.got,
-        divergence(d.wanted, d.got))
+      names, wishes = math.max(names, #d.name), math.max(wishes, math.min(#d.wanted, WIDEST))
+    end
+    for n, d in ipairs(one.differences) do
+      if n > DIFFERENCES then break end
+      lines[#lines + 1] = ("    %s wanted %s got %s"):format(d.name .. (" "):rep(names - #d.name),
+        d.wanted .. (" "):rep(wishes - #d.wanted), d.got)
     end
   end
 end

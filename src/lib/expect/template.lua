@@ -139,7 +139,9 @@ local function literal(name, kind, wanted)
     check.fail(("template: %s: %s, a function or a value of expect expected, got %s"):format(name,
       LITERALS[kind], template.show(wanted)))
   end
-  return condition(template.show(wanted), function(value) return same(wanted, value) end)
+  local made = condition(template.show(wanted), function(value) return same(wanted, value) end)
+  made.literal = wanted
+  return made
 end
 
 local one_of
@@ -152,7 +154,9 @@ local function of(name, kind, wanted)
     return wanted.list and one_of(name, kind, wanted.list) or wanted
   end
   if type(wanted) == "function" then
-    return condition("what the function says", function(value, s)
+    local at = debug.getinfo(wanted, "S")
+    local text = ("what the function at %s:%d says"):format(at.short_src, at.linedefined)
+    return condition(text, function(value, s)
       return value ~= nil and wanted(value, s) and true or false
     end)
   end
@@ -241,8 +245,14 @@ local function add_options(self, wanted)
       :format(template.show(list)))
   end
   local named = {}
-  for key, asked in pairs(list) do
-    local name, value = option_of(list, key, asked)
+  local keys = {}
+  for key in pairs(list) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b)
+    if math.type(a) == math.type(b) then return a < b end
+    return math.type(a) ~= nil
+  end)
+  for _, key in ipairs(keys) do
+    local name, value = option_of(list, key, list[key])
     if not FILLERS[name] and name ~= "more" then
       check_option(name)
       named[name] = true
@@ -355,7 +365,8 @@ function template.of(what)
     if name ~= "text" then
       local wanted = what[name]
       local get = getter(name, what.absolute) -- knows the name
-      self:add(name, of(name, segment.kind(name), wanted), get)
+      local raw = what.absolute and (name == "seq" or name == "ack")
+      self:add(raw and "absolute " .. name or name, of(name, segment.kind(name), wanted), get)
     end
   end
   if what.options ~= nil then add_options(self, what.options) end
@@ -371,14 +382,29 @@ function template:matches(s)
   return true
 end
 
+-- Both sides of a field as texts; of long ones what stands where they begin to differ.
+local function both(wanted, got)
+  local text = wanted.literal
+  local long = type(text) == "string" and type(got) == "string"
+    and math.max(#text, #got) > SHOWN
+  if not long then return tostring(wanted), template.show(got) end
+  local at = 1
+  while text:byte(at) == got:byte(at) do at = at + 1 end
+  local function rest(side)
+    return at > #side and "its end" or template.show(side:sub(at))
+  end
+  return ("at byte %d %s"):format(at, rest(text)), rest(got)
+end
+
 --- What is different: a list of { name, wanted, got } as texts.
 function template:differences(s)
   local list = {}
   for _, one in ipairs(self) do
     local got = one.get(s)
     if not one.wanted.test(got, s) then
-      local shown = one.name == "flags" and got or template.show(got)
-      list[#list + 1] = { name = one.name, wanted = tostring(one.wanted), got = shown }
+      local wish, shown = both(one.wanted, got)
+      if one.name == "flags" and got then shown = got end
+      list[#list + 1] = { name = one.name, wanted = wish, got = shown }
     end
   end
   return list
