@@ -386,7 +386,8 @@ t.test("long data is told where it begins to differ, and times by the segments",
   after(0.1, function() peer:inject { flags = "R." } end)
   text = tostring(failure(conn.none, conn, { flags = "R." }, 1))
   t.contains(text, "not wanted at ")
-  t.contains(expect.template({ win = function() end }).text, "the function at " .. debug.getinfo(1, "S").short_src)
+  t.contains(expect.template({ win = function() end }).text,
+    "the function at " .. debug.getinfo(1, "S").short_src)
   t.equal(expect.template({ seq = 5, absolute = true }).text, "absolute seq 5")
 end)
 
