@@ -221,10 +221,22 @@ static void cut_by_device(int near, bool on)
     offload(near, "near", ETHTOOL_SGSO, on);
 }
 
+/* With loss the kernel's sockets send with CUBIC, as ours do. The host's default may be BBR, which
+ * takes no loss for congestion: that would measure the algorithms and not who runs them. For the
+ * programs that are started from now on. */
+static void choose_congestion(bool lossy)
+{
+    if (lossy)
+        setenv("BENCH_CONGESTION", "cubic", 1);
+    else
+        unsetenv("BENCH_CONGESTION");
+}
+
 static bool measure_row(const struct row *row, int near, size_t count)
 {
     static struct measure turns[TURNS_MAX][CLIENTS];
     cut_by_device(near, !row->uncut);
+    choose_congestion(row->lossy);
     for (size_t i = 0; i < count; i++)
         for (int j = 0; j < CLIENTS; j++) {
             int client = i % 2 ? CLIENTS - 1 - j : j;
@@ -262,6 +274,7 @@ int main(int argc, char **argv)
     tune(far, "/proc/sys/net/ipv4/tcp_max_syn_backlog", "16384");
     start_server("192.0.2.2", KERNEL_PORT);
     start_server("192.0.2.2", OUR_PORT);
+    choose_congestion(true);
     start_server("198.51.100.2", KERNEL_PORT);
     start_server("198.51.100.2", OUR_PORT);
     bool right = true;
