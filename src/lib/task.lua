@@ -16,6 +16,8 @@ task.__index = task
 
 local NOTICE = 2        -- seconds after which a person at a terminal is told what is awaited
 
+local SPARE_MAX = 256   -- tasks at once whose list is used again
+
 local NONE = table.pack()
 local REST = {}         -- what a servant yields that waits to be roused
 
@@ -133,14 +135,14 @@ end
 
 local function run_ready()
   while #ready > 0 do
-    local list = ready
+    local list, count = ready, #ready
     ready, spare = spare or {}, nil
-    for i = 1, #list do
+    for i = 1, count do
       local me = list[i]
       list[i] = nil
       if not me.done then resume(me) end -- one before it may have cancelled it
     end
-    spare = list
+    if count <= SPARE_MAX then spare = list end -- a large one would keep its size for ever
   end
   if failed then
     local me = failed

@@ -513,8 +513,8 @@ lab_test("L11 a reader of -w - that stalls stops no connection, and misses nothi
   t.within(tonumber(bytes), 524288, 4 * 524288, "bytes captured")
 end)
 lab_test("L11 SIGTERM does not wait for a reader that stalls", function()
-  expect("{ timeout --preserve-status -s TERM 1 $T --lab -w - " .. TALKS .. " endless; "
-      .. "echo $? >&2; } | { sleep 2; cat >/dev/null; }",
+  expect("{ timeout --preserve-status -s TERM 2 $T --lab -w - " .. TALKS .. " endless; "
+      .. "echo $? >&2; } | { sleep 3; cat >/dev/null; }",
     { status = 0, out = false, err = { "143\n", " read" }, within = 6 }) -- and it says so
 end)
 lab_test("L1 -w to a file that is there: refused, and left as it was, without --force", function()
