@@ -172,6 +172,7 @@ local function interrupt(run, signal)
   local names, left = {}, 0
   for _, each in ipairs(run.jobs) do
     if run.running[each] then
+      job.catch_up(each)
       local test = each.running
       names[#names + 1] = core.escape(each.file) .. (test and (":%d%s"):format(test.line or 1,
         test.name ~= "" and ": " .. core.escape(test.name) or "") or "")
