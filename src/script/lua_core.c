@@ -160,6 +160,7 @@ static int core_simulated(lua_State *L)
 static int core_reset(lua_State *L)
 {
     network_close(the_network(L));
+    forget_sources(L);
     return 0;
 }
 

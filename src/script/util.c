@@ -432,3 +432,9 @@ void forget_source(lua_State *L, struct source *source)
     }
     lua_pop(L, 1);
 }
+
+void forget_sources(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &sources_key);
+}

@@ -97,5 +97,6 @@ struct source;
 void remember_source(lua_State *L, struct source *source, int index);
 bool push_source(lua_State *L, struct source *source); /* [-0, +(0|1), m] */
 void forget_source(lua_State *L, struct source *source);
+void forget_sources(lua_State *L); /* all, and the room they took: a table never shrinks */
 
 #endif
