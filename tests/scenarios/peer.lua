@@ -36,6 +36,11 @@ end
 
 -- --- obeying -------------------------------------------------------------------------------------
 
+-- Whether a connection is still of use: a fault may have ended it while it was waited for.
+local function alive(conn)
+  return not conn:closed() and not conn:raw_error()
+end
+
 -- Each is called with the connection, its words, and how much was said before; returns nil when the
 -- connection is of no use any more, and how much was said since. What they do stands at the end of
 -- kernel_peer.c.
@@ -46,19 +51,19 @@ local commands = {
 
   drain = function(conn)
     while conn:read() do end
-    return not conn:raw_error()
+    return alive(conn)
   end,
 
   echo = function(conn)
     while true do
       local data = conn:read()
-      if not data then return not conn:raw_error() end
+      if not data then return alive(conn) end
       if not conn:send(data) then return nil end
     end
   end,
 
   idle = function(conn)
-    while conn:state() == "ESTABLISHED" do task.sleep(LOOK_EVERY) end
+    while not conn:closed() and conn:state() == "ESTABLISHED" do task.sleep(LOOK_EVERY) end
   end,
 
   read = function(conn, count)
@@ -101,7 +106,7 @@ function peer.obey(conn)
   for one in (line or ""):gmatch "[^;\n]+" do
     local name, word, value = one:match "^%s*(%S+)%s*(%S*)%s*(%S*)"
     local goes_on, more = commands[name](conn, word, value, said)
-    if not goes_on then return end
+    if not goes_on or conn:closed() then return end
     said = said + (more or 0)
   end
 end

@@ -3,10 +3,10 @@
 --     tcplua rounds.lua BUILD-DIR ROUNDS [-j N] [--busy] [THEME...]
 --
 -- A round is each file of scenarios against kernel_peer, where none may fail, and each fault
--- against the scenarios that have its name as their tag, where none may pass. The first round has
--- each file against our own engine without a fault too. N of these run at a time (8); --busy has
--- two loops beside that want all the processor they can get. THEMEs are the files to take:
--- "closing"; all, if there are none.
+-- against the scenarios that have its name as their tag, where none may pass, or fail because the
+-- bent server broke down. The first round has each file against our own engine without a fault too.
+-- N of these run at a time (8); --busy has two loops beside that want all the processor they can
+-- get. THEMEs are the files to take: "closing"; all, if there are none.
 --
 -- First it looks whether each scenario has one fault and each fault a scenario. In the end there is
 -- a line for each scenario: how often it passed, failed, or was inconclusive, against whom. The
@@ -150,9 +150,11 @@ local function verdicts_of(output)
   return lines
 end
 
--- Counts a verdict, of one row.
+-- Counts a verdict, of one row. One is wrong, too, whose server broke down: no fault does that, and
+-- what it failed for was not the fault.
 local function count(one, job, line)
   local found = line:match '"verdict":"(%l+)"'
+  if line:find("the server under test ended", 1, true) then found = "broken server" end
   total = total + 1
   local counts = one[job.kind] or { right = 0, wrong = 0, inconclusive = 0 }
   one[job.kind] = counts

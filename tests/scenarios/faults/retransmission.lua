@@ -34,7 +34,7 @@ return {
     on_send = function(_, s, memory)
       if s.len == 0 then return true end
       if s.retransmission then return { s, table.unpack(memory, 2) } end
-      memory[#memory + 1] = s.packet:bytes()
+      memory[#memory + 1] = s:copy()
     end,
   },
 
@@ -127,7 +127,7 @@ return {
     on_send = function(_, s, memory)
       if s.len == 0 then return true end
       if s.retransmission then return { s, table.unpack(memory, 2) } end
-      memory[#memory + 1] = s.packet:bytes()
+      memory[#memory + 1] = s:copy()
     end,
   },
 
