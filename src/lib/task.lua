@@ -11,6 +11,11 @@
 local check = require "tcplua.check"
 local core = require "tcplua.core"
 
+-- Called for each piece of news: not looked up each time.
+local poll, time_now, simulated = core.poll, core.now, core.simulated
+local resume_thread, status, yield = coroutine.resume, coroutine.status, coroutine.yield
+local huge, min, max = math.huge, math.min, math.max
+
 local task = {}
 task.__index = task
 
@@ -24,14 +29,14 @@ local REST = {}         -- what a servant yields that waits to be roused
 local main = {}         -- what the main chunk waits for, kept like a task
 local current           -- the task that runs, nil in the main chunk
 local waiting = {}      -- set of the tasks that wait
-local soonest = math.huge -- none of them has a deadline before this
+local soonest = huge -- none of them has a deadline before this
 local waiters = {}      -- object -> who waits for its news (main, too); several are a set: crowd
 local servers = setmetatable({}, { __mode = "k" }) -- object -> what serves its hooks
 local ready = {}        -- tasks to be resumed, in order
 local spare             -- an empty table for the next of these, or nil
 local failed            -- a task that failed before anybody joined it
-local limit = math.huge -- core.monotonic() at which the main chunk stops waiting,
-local limit_now = math.huge -- and core.now(),
+local limit = huge -- core.monotonic() at which the main chunk stops waiting,
+local limit_now = huge -- and core.now(),
 local limit_error       -- with which error
 
 local function add(me, source)
@@ -97,10 +102,10 @@ local function finish(me, ok, ...)
     me.resting = true
     return
   end
-  if ok and coroutine.status(me.thread) ~= "dead" then
+  if ok and status(me.thread) ~= "dead" then
     if me.parked then
       waiting[me] = true
-      soonest = math.min(soonest, me.deadline)
+      soonest = min(soonest, me.deadline)
     else
       ready[#ready + 1] = me -- a plain yield: the others first
     end
@@ -125,10 +130,10 @@ local function resume(me)
   current = me
   local arguments = me.arguments
   if arguments == NONE then
-    settle(me, coroutine.resume(me.thread))
+    settle(me, resume_thread(me.thread))
   else
     me.arguments = NONE -- they are for the first time
-    settle(me, coroutine.resume(me.thread, table.unpack(arguments, 1, arguments.n)))
+    settle(me, resume_thread(me.thread, table.unpack(arguments, 1, arguments.n)))
   end
   current = before
 end
@@ -155,33 +160,33 @@ end
 -- they are looked through only when it may have.
 local function wake_due(now)
   if now < soonest then return end
-  soonest = math.huge
+  soonest = huge
   for me in pairs(waiting) do
     if now >= me.deadline then
       wake(me, false)
     else
-      soonest = math.min(soonest, me.deadline)
+      soonest = min(soonest, me.deadline)
     end
   end
 end
 
 -- Runs the loop until the main chunk has what it waits for.
 local function run(what)
-  local notice = what and not core.simulated() and core.now() + NOTICE or math.huge
+  local notice = what and not simulated() and time_now() + NOTICE or huge
   while true do
     run_ready()
     if main.awake then return end
-    local due = math.min(main.deadline, soonest, notice, limit_now)
-    if core.now() >= limit_now then error(limit_error, 0) end
-    if limit < math.huge then
+    local due = min(main.deadline, soonest, notice, limit_now)
+    if limit_now < huge and time_now() >= limit_now then error(limit_error, 0) end
+    if limit < huge then
       local left = limit - core.monotonic()
       if left <= 0 then error(limit_error, 0) end
-      if not core.simulated() then due = math.min(due, core.now() + left) end
+      if not simulated() then due = min(due, time_now() + left) end
     end
-    local source, why, held = core.poll(due)
+    local source, why, out, back = poll(due)
     if source ~= nil then
-      local serve = held and servers[source]
-      if serve then serve() end
+      local serve = (out or back) and servers[source]
+      if serve then serve(out, back) end
       if why then stir(source) end
     elseif why == "stalled" and #ready == 0 then
       error(core.error {
@@ -190,11 +195,11 @@ local function run(what)
       }, 0)
     end
     -- Seconds and the clock's nanoseconds are not rounded alike: what timed out was due.
-    local now = why == "timeout" and math.max(core.now(), due) or core.now()
+    local now = why == "timeout" and max(time_now(), due) or time_now()
     if now >= main.deadline and not main.awake then wake(main, false) end
     wake_due(now)
     if now >= notice then
-      notice = math.huge
+      notice = huge
       if not main.awake and core.terminal(2) then
         if type(what) == "function" then what = what(main.source) end
         io.stderr:write("tcplua: waiting for ", what, "\n")
@@ -206,7 +211,7 @@ end
 --- From `when` on, of core.monotonic(), a wait of the main chunk raises `err`, and from `now` on,
 -- of core.now(); nil: none does.
 function task.limit(when, err, now)
-  limit, limit_error, limit_now = when or math.huge, err, now or math.huge
+  limit, limit_error, limit_now = when or huge, err, now or huge
 end
 
 --- The tasks that have not ended: a list of { task =, text = }; the text says where each waits.
@@ -245,7 +250,7 @@ function task.wait(source, deadline, what)
   if not task.can_wait() then
     error("a coroutine that is not a task cannot wait; use task.spawn", 2)
   end
-  deadline = check.seconds("deadline", deadline, math.huge)
+  deadline = check.seconds("deadline", deadline, huge)
   local me = current or main
   me.deadline, me.awake = deadline, false
   watch(me, source)
@@ -257,7 +262,7 @@ function task.wait(source, deadline, what)
     end
   else
     me.parked = true
-    coroutine.yield()
+    yield()
     me.parked = false
   end
   return me.stirred
@@ -266,7 +271,8 @@ end
 --- Starts `f(...)` as a task: it runs when the caller next waits.
 function task.spawn(f, ...)
   local arguments = select("#", ...) > 0 and table.pack(...) or NONE
-  local me = setmetatable({ thread = coroutine.create(f), arguments = arguments }, task)
+  local me = setmetatable({ thread = coroutine.create(f), arguments = arguments, done = false },
+    task)
   ready[#ready + 1] = me
   return me
 end
@@ -278,10 +284,11 @@ function task.servant(f)
   local function work()
     while true do
       f()
-      coroutine.yield(REST)
+      yield(REST)
     end
   end
-  return setmetatable({ thread = coroutine.create(work), arguments = NONE, resting = true }, task)
+  return setmetatable({ thread = coroutine.create(work), arguments = NONE, done = false,
+    resting = true }, task)
 end
 
 --- Has a servant call its function once more; one that does so now is left alone.
@@ -296,7 +303,7 @@ end
 -- With `timeout` (seconds) it gives nil and an error of code ETIMEDOUT when that has passed.
 function task:join(timeout)
   if self == current then error("a task cannot wait for its own end", 2) end
-  local deadline = core.now() + check.seconds("timeout", timeout, math.huge)
+  local deadline = time_now() + check.seconds("timeout", timeout, huge)
   while not self.done do
     if not task.wait(self, deadline, "a task to end") and not self.done then
       return nil, core.error { code = "ETIMEDOUT", message = "the task has not ended in time" }
@@ -324,15 +331,15 @@ function task.notify(source)
   stir(source)
 end
 
---- Has `f` called whenever something waits for the hooks of `source`, a connection. `f` must not
--- wait: it may spawn a task that does.
+--- Has `f(out, back)` called whenever something waits for the hooks of `source`, a connection: on
+-- its way out, or in. `f` must not wait: it may spawn a task that does.
 function task.serve(source, f)
   servers[source] = f
 end
 
 --- Lets `seconds` pass.
 function task.sleep(seconds)
-  task.wait(nil, core.now() + check.seconds("seconds", seconds, 0))
+  task.wait(nil, time_now() + check.seconds("seconds", seconds, 0))
 end
 
 --- Forgets every task, closing what they hold: between two tests.
@@ -341,7 +348,7 @@ function task.reset()
   for me in pairs(waiting) do all[#all + 1] = me end
   for _, me in ipairs(all) do me:cancel() end
   if select(2, coroutine.running()) then current = nil end -- an error may have passed by resume
-  waiting, waiters, ready, failed, soonest = {}, {}, {}, nil, math.huge
+  waiting, waiters, ready, failed, soonest = {}, {}, {}, nil, huge
 end
 
 --- Seconds on the clock that all deadlines are measured on.

@@ -520,7 +520,6 @@ void open_conn(lua_State *L)
         {"raw_hook", conn_raw_hook},
         {"raw_watch", conn_raw_watch},
         {"raw_held", conn_raw_held},
-        {"raw_waits", conn_raw_waits},
         {"raw_seen", conn_raw_seen},
         {"raw_draft", conn_raw_draft},
         {"raw_transmit", conn_raw_transmit},

@@ -19,7 +19,6 @@ int conn_raw_mode(lua_State *L);
 int conn_raw_hook(lua_State *L);
 int conn_raw_watch(lua_State *L);
 int conn_raw_held(lua_State *L);
-int conn_raw_waits(lua_State *L);
 int conn_raw_seen(lua_State *L);
 int conn_raw_draft(lua_State *L);
 int conn_raw_transmit(lua_State *L);

@@ -13,6 +13,7 @@
 #include "script/script.h"
 #include "script/util.h"
 #include "stack/network.h"
+#include "stack/puppet.h"
 #include "stack/stack.h"
 #include "stack/trace.h"
 
@@ -95,16 +96,19 @@ static int core_take_signal(lua_State *L)
     return 1;
 }
 
-/* [-0, +2, -] Whether there is news of a source, and whether something waits for its hooks. */
+/* [-0, +3, -] Whether there is news of a source, and whether something waits for its hooks, out and
+ * in. */
 static void push_reasons(lua_State *L, struct source *source)
 {
     lua_pushboolean(L, source->news);
-    lua_pushboolean(L, source->held);
-    source->news = source->held = false;
+    lua_pushboolean(L, source->held & 1U << DIRECTION_OUT);
+    lua_pushboolean(L, source->held & 1U << DIRECTION_IN);
+    source->news = false;
+    source->held = 0;
 }
 
-/* poll(deadline) -> object, whether there is news of it, whether something waits for its hooks |
- * nil, "timeout" | nil, "stalled"; raises when interrupted */
+/* poll(deadline) -> object, whether there is news of it, whether something waits for its hooks on
+ * its way out, and in | nil, "timeout" | nil, "stalled"; raises when interrupted */
 static int core_poll(lua_State *L)
 {
     int64_t deadline = to_ns(luaL_checknumber(L, 1));
@@ -114,7 +118,7 @@ static int core_poll(lua_State *L)
         case POLL_SOURCE:
             if (push_source(L, source)) {
                 push_reasons(L, source);
-                return 3;
+                return 4;
             }
             break; /* nobody holds it any more */
         case POLL_TIMEOUT:

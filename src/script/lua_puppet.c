@@ -95,15 +95,6 @@ int conn_raw_held(lua_State *L)
     return puppet ? push_datagram(L, puppet, &puppet->held[direction]) : 0;
 }
 
-/* raw_waits("out" | "in") -> whether raw_held() has something */
-int conn_raw_waits(lua_State *L)
-{
-    const struct puppet *puppet = check_conn(L)->puppet;
-    int direction = luaL_checkoption(L, 2, NULL, directions);
-    lua_pushboolean(L, puppet && puppet->held[direction].first);
-    return 1;
-}
-
 /* raw_seen() -> the next packet that was sent or came, its first number and its span, how many
  * could not be kept, and the state of the connection after it | nothing */
 int conn_raw_seen(lua_State *L)

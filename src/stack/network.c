@@ -51,9 +51,9 @@ void source_ready(struct network *network, struct source *source)
     queue_source(network, source);
 }
 
-void source_held(struct network *network, struct source *source)
+void source_held(struct network *network, struct source *source, int direction)
 {
-    source->held = true;
+    source->held |= (uint8_t)(1U << direction);
     queue_source(network, source);
 }
 

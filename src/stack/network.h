@@ -47,8 +47,9 @@ enum source_kind { SOURCE_ENDPOINT, SOURCE_LISTENER, SOURCE_WIRE, SOURCE_TAP, SO
 struct source {
     enum source_kind kind;
     bool queued;
-    bool news; /* since the last poll: for who waits for it, */
-    bool held; /* and what waits for the script's hooks (puppet.h) */
+    bool news;    /* since the last poll: for who waits for it, */
+    uint8_t held; /* and in which directions something waits for the script's hooks: bits,
+                   * 1 << enum direction (puppet.h) */
     struct source *next;
 };
 
@@ -109,8 +110,8 @@ void source_ready(struct network *network, struct source *source);
  * where no time passes meanwhile. */
 bool network_has_news(const struct network *network);
 
-/* source_ready() where nobody is meant but the hooks. */
-void source_held(struct network *network, struct source *source);
+/* source_ready() where nobody is meant but the hooks of a direction. */
+void source_held(struct network *network, struct source *source, int direction);
 
 /* Takes a source out of the queue, before it is freed. */
 void source_forget(struct network *network, struct source *source);

@@ -78,7 +78,7 @@ static void put(struct puppet *puppet, struct puppet_queue *queue, enum directio
     if (queue == &puppet->seen)
         source_ready(endpoint->stack->network, &endpoint->source);
     else
-        source_held(endpoint->stack->network, &endpoint->source);
+        source_held(endpoint->stack->network, &endpoint->source, direction);
 }
 
 struct puppet_datagram *puppet_take(struct puppet *puppet, struct puppet_queue *queue)

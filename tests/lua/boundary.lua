@@ -295,7 +295,7 @@ local function raises(f, ...)
 end
 
 local OPERANDS = { send = "x", send_urgent = "x", raw_read = 1, raw_write = "x", raw_hook = "out",
-  raw_held = "out", raw_waits = "out", raw_draft = 1, raw_transmit = "x", raw_inject = "x",
+  raw_held = "out", raw_draft = 1, raw_transmit = "x", raw_inject = "x",
   raw_receive = "x",
   inject = {}, expect = {}, next = {}, none = {}, any_order = { {} }, sequence = { {} } }
 

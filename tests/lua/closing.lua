@@ -52,10 +52,10 @@ t.test("D1 the main job: success only when our FIN is acknowledged", function()
     s:expect { flags = ".", seq = DONE, ack = NEXT + 1, len = 0 }
     s:expect { flags = "F.", seq = DONE, ack = NEXT + 1, len = 0 }
     task.sleep(0.05)
-    t.equal(s.client.done, nil, "ended before the ACK of its FIN")
+    t.equal(s.client.done, false, "ended before the ACK of its FIN")
     s:send { flags = ".", seq = NEXT + 1, ack = DONE } -- of the answer, not of the FIN
     task.sleep(0.05)
-    t.equal(s.client.done, nil, "ended by an ACK that was not of its FIN")
+    t.equal(s.client.done, false, "ended by an ACK that was not of its FIN")
     s:send { flags = ".", seq = NEXT + 1, ack = DONE + 1 }
     s:succeeded()
     t.fresh()
@@ -217,7 +217,7 @@ t.test("D9 a FIN before data that is missing: held until the data is in (scripti
     s:send { flags = "FP.", seq = 9, ack = 1, data = LINE:sub(9) }
     s:expect { flags = ".", seq = 1, ack = 1, len = 0 }
     s:none()
-    t.equal(s.client.done, nil, "ended")
+    t.equal(s.client.done, false, "ended")
     s:send { flags = ".", seq = 1, ack = 1, data = LINE:sub(1, 8) }
     s:expect { flags = ".", seq = 1, ack = NEXT + 1, len = 0 }
     s:expect { flags = "P.", seq = 1, ack = NEXT + 1, data = ANSWER }

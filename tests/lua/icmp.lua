@@ -272,7 +272,7 @@ t.test("G8 an error that is not whole, or sent to somebody else: ignored", funct
     fields.src, fields.dst = ROUTER, fields.dst or s.dst
     assert(s.wire:send(p.ip(fields) / p.icmp { type = 3, code = 3 } / quoted))
     s:none(0.001)
-    t.equal(s.client.done, nil, "ended")
+    t.equal(s.client.done, false, "ended")
   end
   s:handshake()
   s:finish(LINE)

@@ -33,6 +33,10 @@ require "tcplua.tcp" -- whose stand-ins are replaced here
 
 local conn = core.conn_class.__index
 
+-- Called for each segment: not looked up each time.
+local raw_held, raw_receive, raw_transmit = conn.raw_held, conn.raw_receive, conn.raw_transmit
+local next, rawget, running, setmetatable = next, rawget, coroutine.running, setmetatable
+
 local puppet = {}
 puppet.__index = puppet
 
@@ -56,15 +60,18 @@ function puppet:base()
   return base
 end
 
--- Sends, or takes in, what the hook has let go on.
-function puppet:pass(direction, packet)
+-- Sends, or takes in, what the hook has let go on; segment:release() does it later.
+local function pass(self, direction, packet)
   if self.gone then return end
   if direction == "out" then
-    assert(self.conn:raw_transmit(packet))
+    local sent, err = raw_transmit(self.conn, packet)
+    if not sent then error(err, 0) end
   else
-    self.conn:raw_receive(packet)
+    raw_receive(self.conn, packet)
   end
 end
+
+puppet.pass = pass
 
 -- The packet of what a hook says should go on; nil if it is none.
 local function packet_of(value)
@@ -101,11 +108,11 @@ local function follow(self, s, said, f)
   if fate == "delay" then
     task.spawn(function()
       task.sleep(s.seconds)
-      self:pass(s.direction, s.packet)
+      pass(self, s.direction, s.packet)
     end)
     return
   end
-  if said == nil or said == true then return self:pass(s.direction, s.packet) end
+  if said == nil or said == true then return pass(self, s.direction, s.packet) end
   local packets = packets_of(said)
   if not packets then
     local at = debug.getinfo(f, "S")
@@ -113,7 +120,7 @@ local function follow(self, s, said, f)
       .. " and packets"):format(at.short_src, at.linedefined, HOOKS[s.direction],
       core.escape(shown(said))), 0)
   end
-  for _, packet in ipairs(packets) do self:pass(s.direction, packet) end
+  for _, packet in ipairs(packets) do pass(self, s.direction, packet) end
 end
 
 -- Whether a segment with all of its numbers was seen before: the `span` of them from `first` on.
@@ -149,17 +156,17 @@ end
 -- Hands what waits in a direction to its hook. However that ends, it can be done again.
 local function serve(self, direction)
   local served <close> = self.served[direction] -- luacheck: ignore
-  self.serving[direction] = coroutine.running()
-  local this, hooks = self.conn, self.hooks
+  self.serving[direction] = running()
+  local this, hooks, passed = self.conn, self.hooks, self.passed
   while hooks[direction] and not self.gone do
-    local packet, first, span = this:raw_held(direction)
+    local packet, first, span = raw_held(this, direction)
     if not packet then break end
     local s = setmetatable({ puppet = self, packet = packet, direction = direction,
-      retransmission = again(self.passed, direction, first, span) }, segment)
+      retransmission = again(passed, direction, first, span) }, segment)
     local hook = hooks[direction]
     local said = hook(s)
     if said == nil and not rawget(s, "fate") then
-      self:pass(direction, packet)
+      pass(self, direction, packet)
     else
       follow(self, s, said, hook)
     end
@@ -177,12 +184,8 @@ local function servant(self, direction)
   return made
 end
 
-local function rouse(self)
-  for direction in pairs(self.hooks) do
-    if not self.serving[direction] and self.conn:raw_waits(direction) then
-      servant(self, direction):rouse()
-    end
-  end
+local function rouse(self, direction)
+  if not self.serving[direction] then servant(self, direction):rouse() end
 end
 
 -- The state before the first segment, if that is the one which opens the connection.
@@ -226,7 +229,8 @@ function puppet.of(self)
     end
     strings = setmetatable({
       conn = self, bases = {}, hooks = {}, servants = {}, serving = {}, served = {}, passed = {},
-      seen = {}, list = {}, bytes = 0, dropped = 0, ended = "the connection is closed",
+      seen = {}, list = {}, bytes = 0, dropped = 0,
+      gone = false, ended = "the connection is closed",
     }, puppet)
     for direction in pairs(HOOKS) do
       strings.served[direction] = setmetatable({}, { __close = function()
@@ -276,7 +280,10 @@ local function hook(self, direction, f)
   if not f and strings.hooks[direction] then serve(strings, direction) end -- what waits goes on
   strings.hooks[direction] = f
   self:raw_hook(direction, f ~= nil)
-  task.serve(self, function() rouse(strings) end)
+  task.serve(self, function(out, back)
+    if out then rouse(strings, "out") end
+    if back then rouse(strings, "in") end
+  end)
 end
 
 --- Calls `f` with each segment on its way out, from now on; nil ends that.
@@ -361,8 +368,8 @@ function conn:inject(what, data)
     s = make(self, check.options(what))
   end
   local strings = puppet.of(self)
-  local running = coroutine.running()
-  local inside = strings.serving.out == running or strings.serving["in"] == running
+  local thread = running()
+  local inside = strings.serving.out == thread or strings.serving["in"] == thread
   local send = inside and self.raw_transmit or self.raw_inject -- no hook sees its own
   local packet_bytes = check.packet(s.packet)
   local ok, err = send(self, packet_bytes)
