@@ -235,10 +235,11 @@ local function check_time(strings, o, wanted, s, from)
   if not missed then return true end
   local list, event = strings.conn:segments(), nil
   for _, one in ipairs(list) do
-    if one.time <= from + 1e-6 then event = one end
+    if one ~= s and one.time <= from + 1e-6 then event = one end
   end
   failure(strings, o, {
-    message = ("'%s' came after %.3f s, wanted %s"):format(wanted.text, delay, wanted_time(o)),
+    message = ("'%s' came %s, wanted %s"):format(wanted.text, delay >= 0
+      and ("after %.3f s"):format(delay) or "before the event", wanted_time(o)),
     notes = { ("it is #%d, and the event was %s at %.3f s"):format(s.index,
       event and "#" .. event.index or "before the first segment,", from - list[1].time) },
     late = core.lateness() >= math.abs(missed), focus = s.index,

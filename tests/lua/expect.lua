@@ -280,6 +280,12 @@ t.test("times: within, after, at, since, by the capture's clock", function()
   answer(0.5)
   f = failure(conn.expect, conn, { data = "!", after = 9, since = first })
   t.contains(f.message, ("9.000 s after #%d or later"):format(first.index))
+  answer(0)
+  task.sleep(0.1) -- the answer is in before the event
+  conn:inject { data = "!" }
+  f = failure(conn.expect, conn, { data = "!", after = 1 })
+  t.contains(f.message, "came before the event, wanted 1.000 s after the last event or later")
+  t.contains(f.text, ("the event was #%d at"):format(#conn:segments()))
 end)
 
 t.test("the nearest has data where some was wanted, and the exchange is shown around it", function()
