@@ -19,8 +19,8 @@ return {
 
   icmp_believed = {
     wrong = "an error counts whatever it quotes",
-    on_send = function(_, s)
-      if s.retransmission and s.len > 1000 then s.data = s.data:sub(1, 960) end
+    on_receive = function(conn, s)
+      if not s.tcp then s.packet.tcp.seq = conn:info().snd_una end
     end,
   },
 
