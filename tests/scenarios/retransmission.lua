@@ -144,7 +144,7 @@ it("has more on its way with each ACK #window_stands_still", peer.both, function
 end)
 
 it("ignores an ACK with an old timestamp #old_timestamp_taken", peer.both, function(row)
-  local conn <close>, answer = peer.open(row)
+  local conn <close>, answer = peer.open(row, nil, nil, LONG)
   conn:ignore "pure_ack"
   local old = answer.options.ts[2] - 100000 & 0xffffffff
   conn:inject { data = "say 100; drain\n" }
@@ -154,7 +154,7 @@ it("ignores an ACK with an old timestamp #old_timestamp_taken", peer.both, funct
 end)
 
 it("ignores an ACK of what it did not send #ack_of_unsent_taken", peer.both, function(row)
-  local conn <close> = ask(row, "say 100; drain")
+  local conn <close> = ask(row, "say 100; drain", nil, LONG)
   conn:expect { seq = 1, len = 100 }
   conn:inject { ack = 5000 }
   conn:expect { seq = 1, len = 100, timeout = 3 }

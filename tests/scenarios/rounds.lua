@@ -4,7 +4,7 @@
 --
 -- A round is each file of scenarios against kernel_peer, where none may fail, and each fault
 -- against the scenarios that have its name as their tag, where none may pass, or fail because the
--- bent server broke down. The first round has each file against our own engine without a fault too.
+-- bent peer broke down. The first round has each file against our own engine without a fault too.
 -- N of these run at a time (8); --busy has two loops beside that want all the processor they can
 -- get. THEMEs are the files to take: "closing"; all, if there are none.
 --
@@ -150,11 +150,13 @@ local function verdicts_of(output)
   return lines
 end
 
--- Counts a verdict, of one row. One is wrong, too, whose server broke down: no fault does that, and
+-- Counts a verdict, of one row. One is wrong, too, whose peer broke down: no fault does that, and
 -- what it failed for was not the fault.
 local function count(one, job, line)
   local found = line:match '"verdict":"(%l+)"'
-  if line:find("the server under test ended", 1, true) then found = "broken server" end
+  if line:find "the %l+ under test ended" or line:find("killed by signal", 1, true) then
+    found = "broken peer"
+  end
   total = total + 1
   local counts = one[job.kind] or { right = 0, wrong = 0, inconclusive = 0 }
   one[job.kind] = counts

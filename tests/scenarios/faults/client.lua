@@ -31,8 +31,9 @@ return {
     wrong = "after a wrong SYN-ACK none is right",
     on_receive = function(conn, s, memory)
       if not opening(conn) then return true end
-      memory.confused = memory.confused or s.ack ~= 1
-      return not memory.confused
+      local before = memory.confused
+      memory.confused = before or s.ack ~= 1
+      return not before
     end,
   },
 

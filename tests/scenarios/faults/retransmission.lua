@@ -11,10 +11,16 @@ local function is_duplicate(s, memory)
   return same
 end
 
+-- With what is repeated, all goes again that was sent behind it.
+local function repeat_all(_, s, memory)
+  if s.len == 0 then return true end
+  if s.retransmission then return { s, table.unpack(memory, 2) } end
+  memory[#memory + 1] = s:copy()
+end
+
 return {
   ack_of_unsent_taken = {
     wrong = "an ACK of more than was sent counts as one of all that was",
-    options = PATIENT,
     on_receive = function(conn, s)
       local info = conn:info()
       if s.ack then s.ack = math.min(s.ack, info.snd_nxt - info.iss & 0xffffffff) end
@@ -31,11 +37,7 @@ return {
 
   go_back_all = {
     wrong = "when the timer fires, all that is outstanding goes again at once",
-    on_send = function(_, s, memory)
-      if s.len == 0 then return true end
-      if s.retransmission then return { s, table.unpack(memory, 2) } end
-      memory[#memory + 1] = s:copy()
-    end,
+    on_send = repeat_all,
   },
 
   hasty_retransmit = {
@@ -75,7 +77,6 @@ return {
 
   old_timestamp_taken = {
     wrong = "an old timestamp is as good as a new one (no PAWS)",
-    options = PATIENT,
     on_receive = function(_, s, memory)
       local ts = s.options.ts
       memory.ts = memory.ts or ts
@@ -124,11 +125,7 @@ return {
 
   sacked_sent_again = {
     wrong = "with a segment that was lost, all behind it go again",
-    on_send = function(_, s, memory)
-      if s.len == 0 then return true end
-      if s.retransmission then return { s, table.unpack(memory, 2) } end
-      memory[#memory + 1] = s:copy()
-    end,
+    on_send = repeat_all,
   },
 
   window_stands_still = {

@@ -16,8 +16,13 @@ return {
 
   urgent_byte_lost = {
     wrong = "the last urgent byte is taken out of the stream",
-    on_receive = function(_, s)
-      if s.urg then s.data = s.data:sub(1, -2) end
+    on_receive = function(_, s, memory)
+      memory.lost = memory.lost or s.urg ~= nil
+    end,
+    on_send = function(_, s, memory)
+      if not memory.lost then return end
+      if s.len > 0 then s.data = s.data:sub(1, -2) end
+      if s.len == 0 and s.flags == "F." then s.seq = s.seq - 1 end
     end,
   },
 
