@@ -284,8 +284,10 @@ enum poll_result network_poll(struct network *network, int64_t deadline, struct 
         int64_t when = earlier(deadline, next_due(network, now));
         if (!network->clock.virtual) {
             network_late(network, when, now);
-            if (when > now)
+            if (when > now) {
                 sleep_until(network, when);
+                network_late(network, when, clock_now(&network->clock)); /* overslept */
+            }
         } else if (when == TIME_NEVER) {
             return POLL_STALLED;
         } else {
