@@ -7,8 +7,8 @@ local task = require "tcplua.task"
 local SELF <const> = io.open "/proc/self/stat":read "n"
 
 t.test("a program that was stopped while it slept was late", function()
-  local stopper <close> = assert(process.spawn { stdout = "null",
-    shell = ("while sleep 0.1; do kill -STOP %d; sleep 0.3; kill -CONT %d; done"):format(SELF, SELF) })
+  local command = "while sleep 0.1; do kill -STOP %d; sleep 0.3; kill -CONT %d; done"
+  local _ <close> = assert(process.spawn { shell = command:format(SELF, SELF), stdout = "null" })
   for _ = 1, 30 do
     core.lateness(true)
     task.sleep(0.2)
