@@ -531,9 +531,10 @@ function expect.ratio(first, second, low, high, options)
   end
   local a, b = first[2].time - first[1].time, second[2].time - second[1].time
   local message = "%.3f s from #%d to #%d, and %.3f s from #%d to #%d: wanted a ratio of %g to %g,"
-    .. " got %.3f"
-  return judge(outside(a, low * b, high * b), message:format(a, first[1].index, first[2].index, b,
-    second[1].index, second[2].index, low, high, a / b), options)
+    .. " got %s"
+  local missed = outside(a, low * b, high * b) or b <= 0 and math.huge
+  return judge(missed, message:format(a, first[1].index, first[2].index, b, second[1].index,
+    second[2].index, low, high, b > 0 and ("%.3f"):format(a / b) or "none, to no time"), options)
 end
 
 --- The time between each two of the segments is twice that between the two before, give or take
@@ -545,6 +546,7 @@ function expect.doubling(list, tolerance, options)
     local before = list[i - 1].time - list[i - 2].time
     local now = list[i].time - list[i - 1].time
     local missed = outside(now, before * 2 * (1 - tolerance), before * 2 * (1 + tolerance))
+      or before <= 0 and math.huge -- twice nothing is no back-off
     if missed then
       local message = "%.3f s between segments #%d and #%d, and %.3f s after that: wanted twice the"
         .. " time, give or take %g %%"

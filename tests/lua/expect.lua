@@ -314,6 +314,20 @@ t.test("doubling and ratio", function()
   t.contains(failure(expect.doubling, { list[1], list[2], list[4] }).message, "wanted twice")
 end)
 
+t.test("doubling and ratio: segments of one instant have no time between them", function()
+  local conn, peer = ends()
+  for _ = 1, 3 do peer:inject { data = "r", seq = 1 } end
+  local list = {}
+  for i = 1, 3 do list[i] = conn:expect { data = "r" } end
+  t.equal(list[3].time, list[1].time)
+  local f = failure(expect.doubling, list)
+  t.contains(f.message, "wanted twice")
+  t.equal(f.verdict, "fail")
+  f = failure(expect.ratio, { list[2], list[3] }, { list[1], list[2] }, 1, 3)
+  t.contains(f.message, "got none, to no time")
+  t.equal(f.verdict, "fail")
+end)
+
 t.test("ignored kinds and templates are not in the way, and not left over", function()
   local conn, peer = ends()
   peer:inject { data = "a" }
