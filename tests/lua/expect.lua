@@ -3,6 +3,7 @@ local core = require "tcplua.core"
 local expect = require "tcplua.expect"
 local hash = require "tcplua.hash"
 local net = require "tcplua.net"
+local puppet = require "tcplua.tcp.puppet"
 local t = require "harness"
 local task = require "tcplua.task"
 local tcp = require "tcplua.tcp"
@@ -147,6 +148,17 @@ t.test("none: a reset is waited out, and what the script has closed is not known
   after(0.2, function() conn:abort() end)
   local f = failure(conn.none, conn, { flags = "F." }, 1)
   t.contains(f.message, "is not to be known: the script has closed")
+end)
+
+t.test("none: what was not kept may have been the one, and is counted", function()
+  local conn, peer = ends()
+  conn:none({}, 0.1)
+  puppet.of(conn).bytes = 64 << 20 -- as many as are kept
+  for _ = 1, 3 do peer:inject { data = "boo" } end
+  local f = failure(conn.none, conn, { data = "boo" }, 0.5)
+  t.contains(f.message, "is not to be known: one that was not kept")
+  t.equal(f.verdict, "inconclusive")
+  t.equal(select(2, conn:segments()), #peer:segments() - #conn:segments())
 end)
 
 t.test("what has come before the end is found behind it, and an answer to what is sent there",

@@ -199,11 +199,10 @@ function puppet:drain()
   while true do
     local packet, first, span, dropped, state = self.conn:raw_seen()
     if not packet then break end
-    self.dropped = dropped
     self.bytes = self.bytes + #packet
-    if self.bytes > LIMIT then
-      self.dropped = self.dropped + 1
-    else
+    if self.bytes > LIMIT then self.unkept = self.unkept + 1 end
+    self.dropped = dropped + self.unkept
+    if self.bytes <= LIMIT then
       local s = segment.new(self, packet, packet.direction)
       local list = self.list
       rawset(s, "index", #list + 1)
@@ -229,7 +228,7 @@ function puppet.of(self)
     end
     strings = setmetatable({
       conn = self, bases = {}, hooks = {}, servants = {}, serving = {}, served = {}, passed = {},
-      seen = {}, list = {}, bytes = 0, dropped = 0,
+      seen = {}, list = {}, bytes = 0, unkept = 0, dropped = 0,
       gone = false, ended = "the connection is closed",
     }, puppet)
     for direction in pairs(HOOKS) do
