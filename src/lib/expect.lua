@@ -20,7 +20,8 @@
 --     at, tolerance    it comes so many seconds after that, give or take (5 %, at least 0.01)
 --     since = s        the event is this segment
 --     soft = true      a failure is recorded, and the script goes on; the result is nil
---     absolute = true  seq and ack are the header's own
+--
+-- and a template absolute = true: its seq and ack are the header's own.
 --
 -- A failure is raised (tcplua.verdict): it says what differs, which segment came nearest, and what
 -- was on the wire. If a check of time fails by no more than this program was itself late, it is
@@ -186,7 +187,7 @@ end
 
 local NAMES = {
   timeout = true, within = true, after = true, at = true, tolerance = true, since = true,
-  soft = true, absolute = true,
+  soft = true,
 }
 
 -- What the template says of time, and the options beside it.
@@ -254,9 +255,8 @@ end
 local Wait = {}
 Wait.__index = Wait
 
--- What all of them begin with. `times` are the template's.
-local function start(self, times, options, seconds)
-  local o = times_of(times, options)
+-- What all of them begin with. `o` is what times_of has made.
+local function start(self, o, seconds)
   local strings = begin(self)
   local wait = seconds or o.timeout or math.max(TIMEOUT, (o.within or o.after or 0) + LATE)
   return setmetatable({
@@ -331,7 +331,7 @@ end
 -- for later expectations.
 function conn:expect(what, options)
   local wanted = template.of(what)
-  local wait = start(self, wanted.times, options)
+  local wait = start(self, times_of(wanted.times, options))
   wait.what = ("a segment '%s'"):format(wanted.text)
   local s = wait:await(first_match(wanted))
   if s then return wait:take(s, wanted) end
@@ -344,7 +344,7 @@ end
 --- The next segment that comes, whatever it is, must be like `what`; consumes and returns it.
 function conn:next(what, options)
   local wanted = template.of(what)
-  local wait = start(self, wanted.times, options)
+  local wait = start(self, times_of(wanted.times, options))
   local s = wait:await(function(list) return list[1] end)
   if not s then
     return wait:fail { message = wait.over
@@ -359,11 +359,19 @@ function conn:next(what, options)
 end
 
 --- No segment like `what` is waiting, and none comes within `seconds` (1), by the capture's clock:
--- a tester that looks late does not wait for longer.
+-- a tester that looks late does not wait for longer. Of the times only `within` makes sense, in
+-- place of `seconds`.
 function conn:none(what, seconds, options)
   local wanted = template.of(what)
-  seconds = check.span("seconds", seconds, check.span("within", wanted.times.within, 1))
-  local wait = start(self, wanted.times, options, seconds)
+  local o = times_of(wanted.times, options)
+  for _, name in ipairs { "at", "tolerance", "after", "since", "timeout" } do
+    if o[name] ~= nil then
+      check.fail(("none: '%s' is for what should come; how long nothing should is said by seconds"
+        .. " or within"):format(name))
+    end
+  end
+  seconds = check.span("seconds", seconds, o.within or 1)
+  local wait = start(self, o, seconds)
   local last = core.wall() + seconds
   local s = wait:await(first_match(wanted), true)
   if s and s.time <= last then
@@ -384,39 +392,46 @@ function conn:none(what, seconds, options)
   }
 end
 
---- Waits for segments like each of the list, in whatever order; returns them in the list's order.
+--- Waits for segments like each of the list, in whatever order, until the last of their timeouts;
+-- returns them in the list's order. Their times are measured from the event before all of them.
 function conn:any_order(list, options)
-  local wanted, found, left = {}, {}, #check.list("any_order", list)
+  local wanted, waits, found, left = {}, {}, {}, #check.list("any_order", list)
   for i, what in ipairs(list) do wanted[i] = template.of(what) end
-  local wait = start(self, {}, options)
+  for i in ipairs(list) do waits[i] = start(self, times_of(wanted[i].times, options)) end
+  local longest = waits[1]
+  for _, wait in ipairs(waits) do
+    if wait.deadline > longest.deadline then longest = wait end
+  end
   local at = (place())
   local function next_match(waiting_now)
     for _, s in ipairs(waiting_now) do
       for i = 1, #list do
         if not found[i] and wanted[i]:matches(s) then
           found[i] = s
-          consume(wait.strings, s, at, wanted[i])
+          consume(longest.strings, s, at, wanted[i])
           return s
         end
       end
     end
   end
   while left > 0 do
-    local s = wait:await(next_match)
+    local s = longest:await(next_match)
     if not s then break end
     left = left - 1
   end
-  for i = 1, #list do
+  local good = true
+  for i, wait in ipairs(waits) do
     if not found[i] then
-      return wait:fail {
+      good = wait:fail {
         message = ("no segment '%s' %s, number %d of %d in any order"):format(wanted[i].text,
-          wait:came(), i, #list),
+          longest:came(), i, #list),
         wanted = wanted[i], candidates = candidates(wait.strings),
       }
+    elseif not check_time(wait.strings, wait.o, wanted[i], found[i], wait.from) then
+      good = nil
     end
-    if not check_time(wait.strings, wait.o, wanted[i], found[i], wait.from) then return nil end
   end
-  return found
+  return good and found
 end
 
 --- Expects each of the list, in this order; others may come between. Returns the segments.

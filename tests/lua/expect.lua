@@ -187,6 +187,33 @@ t.test("a read in another task ends as well when the connection is closed", func
   t.equal(err.code, "ECANCELED")
 end)
 
+t.test("any_order: each has its own times, softness and timeout", function()
+  local conn, peer = ends()
+  local asked = conn:inject { data = "?" }
+  after(0.5, function() peer:inject { data = "x" } end)
+  after(3, function() peer:inject { data = "y" } end)
+  local x, y = { data = "x", within = 0.6 }, { data = "y", after = 3, since = asked }
+  local found = conn:any_order { y, x }
+  t.equal(found[1].data, "y")
+  t.equal(found[2].data, "x")
+  conn:inject { data = "?" }
+  after(0.5, function() peer:inject { data = "x" } end)
+  local f = failure(conn.any_order, conn, { { data = "x", within = 1e-7 } })
+  t.contains(f.message, "wanted within 0.000 s of the last event")
+  verdict.collect()
+  verdict.take()
+  peer:inject { data = "x" }
+  x, y = { data = "x", within = 1e-7, since = asked, soft = true }, { data = "y", timeout = 0.1 }
+  local begun = core.now()
+  f = failure(conn.any_order, conn, { x, y }, { timeout = 0.2 })
+  t.within(core.now() - begun, 0.19, 0.21)
+  t.contains(f.message, "no segment 'data \"y\"'")
+  t.contains(verdict.take()[1].message, "wanted within")
+  peer:inject { data = "x" }
+  t.equal(conn:any_order { x }, nil)
+  t.equal(#verdict.take(), 1)
+end)
+
 t.test("values: literals, comparisons, sets, predicates, presence, patterns, hashes", function()
   local conn, peer = ends()
   local s = peer:inject { data = "hello", win = 100, options = { mss = 1000, wscale = 7 }, ttl = 9 }
@@ -466,6 +493,10 @@ t.test("mistakes in templates raise at the script's line", function()
     { "seconds: a number", conn.none, conn, {}, -1 },
     { "within: 1 s are over before after, 2 s", conn.expect, conn, { within = 1, after = 2 } },
     { "since: a segment", conn.expect, conn, { since = 5 } },
+    { "none: 'at' is for what should come", conn.none, conn, { at = 9, tolerance = 1 } },
+    { "none: 'after' is for what should come", conn.none, conn, "+0.5~+0.6 P." },
+    { "none: 'timeout' is for what should come", conn.none, conn, { timeout = 5 } },
+    { "unknown option 'absolute'", conn.expect, conn, {}, { absolute = true } },
     { "doubling: segments that came expected, and number 1 is a number", expect.doubling,
       { 1, 2, 3 } },
     { "doubling: a list", expect.doubling, 5 }, { "ratio: first: a list", expect.ratio },
