@@ -149,7 +149,7 @@ end
 
 local function consume(strings, s, at, wanted, how)
   rawset(s, "consumed", (how or "expected at ") .. at)
-  rawset(s, "wanted", wanted.text)
+  rawset(s, "wanted", wanted and wanted.text)
   strings.event = s.time
 end
 
@@ -309,10 +309,11 @@ function Wait:fail(what)
   return failure(self.strings, self.o, what)
 end
 
-local function first_match(wanted)
+-- Of those behind the segment with the number `behind`, if that is given.
+local function first_match(wanted, behind)
   return function(list)
     for _, s in ipairs(list) do
-      if wanted:matches(s) then return s end
+      if s.index > (behind or 0) and wanted:matches(s) then return s end
     end
   end
 end
@@ -327,18 +328,25 @@ local function candidates(strings)
   return list
 end
 
---- Waits for a segment like `what`, consumes the first there is, and returns it; the others stay
--- for later expectations.
-function conn:expect(what, options)
+-- conn:expect, for a segment `behind` that one, if it is given.
+local function expect_one(self, what, options, behind)
   local wanted = template.of(what)
   local wait = start(self, times_of(wanted.times, options))
   wait.what = ("a segment '%s'"):format(wanted.text)
-  local s = wait:await(first_match(wanted))
+  local s = wait:await(first_match(wanted, behind))
   if s then return wait:take(s, wanted) end
+  local early = behind and first_match(wanted)(waiting(wait.strings))
   return wait:fail {
-    message = ("no segment '%s' %s"):format(wanted.text, wait:came()), wanted = wanted,
-    candidates = candidates(wait.strings),
+    message = ("no segment '%s' %s%s"):format(wanted.text, wait:came(), early
+      and ("; #%d is one, but came before #%d"):format(early.index, behind) or ""),
+    wanted = wanted, candidates = candidates(wait.strings),
   }
+end
+
+--- Waits for a segment like `what`, consumes the first there is, and returns it; the others stay
+-- for later expectations.
+function conn:expect(what, options)
+  return expect_one(self, what, options)
 end
 
 --- The next segment that comes, whatever it is, must be like `what`; consumes and returns it.
@@ -392,6 +400,27 @@ function conn:none(what, seconds, options)
   }
 end
 
+-- Gives a segment to a template that it is like: to one that has none, or else to one whose own can
+-- go to another, which is not among those `tried`.
+local function give(s, wanted, found, tried)
+  for i, one in ipairs(wanted) do
+    if not found[i] and one:matches(s) then
+      found[i] = s
+      return true
+    end
+  end
+  for i, one in ipairs(wanted) do
+    if found[i] and not tried[i] and one:matches(s) then
+      tried[i] = true
+      if give(found[i], wanted, found, tried) then
+        found[i] = s
+        return true
+      end
+    end
+  end
+  return false
+end
+
 --- Waits for segments like each of the list, in whatever order, until the last of their timeouts;
 -- returns them in the list's order. Their times are measured from the event before all of them.
 function conn:any_order(list, options)
@@ -405,12 +434,9 @@ function conn:any_order(list, options)
   local at = (place())
   local function next_match(waiting_now)
     for _, s in ipairs(waiting_now) do
-      for i = 1, #list do
-        if not found[i] and wanted[i]:matches(s) then
-          found[i] = s
-          consume(longest.strings, s, at, wanted[i])
-          return s
-        end
+      if give(s, wanted, found, {}) then
+        consume(longest.strings, s, at) -- for which template may change
+        return s
       end
     end
   end
@@ -419,6 +445,7 @@ function conn:any_order(list, options)
     if not s then break end
     left = left - 1
   end
+  for i, s in pairs(found) do rawset(s, "wanted", wanted[i].text) end
   local good = true
   for i, wait in ipairs(waits) do
     if not found[i] then
@@ -438,15 +465,8 @@ end
 function conn:sequence(list, options)
   local found = {}
   for i, what in ipairs(check.list("sequence", list)) do
-    local s = self:expect(what, options)
-    if not s then return nil end
-    if found[i - 1] and s.index < found[i - 1].index then
-      return failure(puppet.of(self), check.options(options), {
-        message = ("number %d of the sequence, '%s', came before number %d: #%d before #%d"):format(
-          i, template.of(what).text, i - 1, s.index, found[i - 1].index), focus = s.index,
-      })
-    end
-    found[i] = s
+    found[i] = expect_one(self, what, options, found[i - 1] and found[i - 1].index)
+    if not found[i] then return nil end
   end
   return found
 end

@@ -214,6 +214,28 @@ t.test("any_order: each has its own times, softness and timeout", function()
   t.equal(#verdict.take(), 1)
 end)
 
+t.test("sequence: what comes between is left, though a later one is like it", function()
+  local conn, peer = ends()
+  local function say(flags, data) peer:inject { flags = flags, data = data } end
+  for _, data in ipairs { "", "x", "", "yy" } do say(data == "" and "." or "P.", data) end
+  local found = conn:sequence { { data = "x" }, { flags = "." }, { data = "yy" } }
+  t.equal(found[2].index > found[1].index and found[3].index > found[2].index, true)
+  t.equal(#expect.leftovers(conn), 1)
+end)
+
+t.test("any_order: a segment that fits two is given where all find theirs", function()
+  local conn, peer = ends()
+  for _, data in ipairs { "x", "yy", "zzz" } do peer:inject { data = data } end
+  local found = conn:any_order { { len = "> 0" }, { len = "< 3" }, { data = "x" } }
+  t.equal(found[1].data, "zzz")
+  t.equal(found[2].data, "yy")
+  t.equal(found[3].data, "x")
+  t.equal(found[3].wanted, 'data "x"')
+  for _, data in ipairs { "1", "2" } do peer:inject { data = data } end
+  found = conn:any_order { { len = 1 }, { len = 1 } }
+  t.equal(found[1].data, "1", "of equals the first is the first")
+end)
+
 t.test("values: literals, comparisons, sets, predicates, presence, patterns, hashes", function()
   local conn, peer = ends()
   local s = peer:inject { data = "hello", win = 100, options = { mss = 1000, wscale = 7 }, ttl = 9 }
