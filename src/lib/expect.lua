@@ -349,7 +349,8 @@ function conn:expect(what, options)
   return expect_one(self, what, options)
 end
 
---- The next segment that comes, whatever it is, must be like `what`; consumes and returns it.
+--- The next segment that comes, whatever it is, must be like `what`; consumes and returns it. One
+-- that is not stays; a soft failure consumes it, so that the script goes on behind it.
 function conn:next(what, options)
   local wanted = template.of(what)
   local wait = start(self, times_of(wanted.times, options))
@@ -360,6 +361,7 @@ function conn:next(what, options)
       or ("no segment came within %g s, wanted '%s' next"):format(wait.wait, wanted.text) }
   end
   if wanted:matches(s) then return wait:take(s, wanted) end
+  if wait.o.soft then consume(wait.strings, s, (place()), wanted, "another was expected at ") end
   return wait:fail {
     message = ("the next segment is not '%s'"):format(wanted.text), wanted = wanted,
     candidates = { s }, focus = s.index,
