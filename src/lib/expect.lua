@@ -219,7 +219,9 @@ local function off(o, delay)
 end
 
 local function wanted_time(o)
-  local event = o.since and o.since.index and "#" .. o.since.index or "the last event"
+  local since = o.since
+  local event = since and (since.index and "#" .. since.index or "the segment of since")
+    or "the last event"
   if o.at then
     return ("%.3f s after %s, give or take %.3f"):format(o.at, event, o.at - o.after)
   end

@@ -341,6 +341,15 @@ t.test("times: within, after, at, since, by the capture's clock", function()
   answer(0.5)
   f = failure(conn.expect, conn, { data = "!", after = 9, since = first })
   t.contains(f.message, ("9.000 s after #%d or later"):format(first.index))
+  asked = answer(0.5)
+  f = failure(conn.expect, conn, { data = "!", after = 9, since = asked })
+  t.contains(f.message, ("9.000 s after #%d or later"):format(#conn:segments() - 2))
+  conn:on_send(function() return false end)
+  asked = conn:inject { data = "?" }
+  conn:on_send(nil)
+  answer(0.5)
+  f = failure(conn.expect, conn, { data = "!", after = 9, since = asked })
+  t.contains(f.message, "9.000 s after the segment of since or later")
   answer(0)
   task.sleep(0.1) -- the answer is in before the event
   conn:inject { data = "!" }

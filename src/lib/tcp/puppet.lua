@@ -339,15 +339,15 @@ local function make(self, fields)
   return s
 end
 
--- The segment that has just left says which line of the script made it. Returns when it left; nil
--- if it waits for a hook.
+-- The segment that has just left says which line of the script made it. Returns it; nil if it waits
+-- for a hook.
 local function mark_by_hand(strings, bytes)
   strings:drain()
   local last = strings.list[#strings.list]
   if last and last.direction == "out" and last.packet:bytes() == bytes then
     local file, line = verdict.place()
     rawset(last, "by_hand", ("%s:%d"):format(file or "?", line or 0))
-    return last.time
+    return last
   end
 end
 
@@ -374,8 +374,10 @@ function conn:inject(what, data)
   local ok, err = send(self, packet_bytes)
   if not ok then return nil, err end
   -- Expectations measure from here.
-  strings.event = mark_by_hand(strings, packet_bytes) or core.wall()
+  local sent = mark_by_hand(strings, packet_bytes)
+  strings.event = sent and sent.time or core.wall()
   rawset(s, "time", strings.event)
+  rawset(s, "index", sent and sent.index)
   return s
 end
 
