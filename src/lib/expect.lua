@@ -85,22 +85,28 @@ local function is_ignored(strings, s)
   return false
 end
 
--- The segments that have come and that nothing has consumed, in order.
+-- The segments that have come and that nothing has consumed, in order. They are kept: what is left
+-- over early on must not make each expectation go through all that has come since.
 local function waiting(strings)
   local list = strings.conn:segments()
-  local found = {}
-  for i = strings.first or 1, #list do
-    local s = list[i]
-    if s.direction == "in" and not s.consumed and not is_ignored(strings, s) then
-      found[#found + 1] = s
+  local pending = strings.pending or {}
+  for i = (strings.looked or 0) + 1, #list do
+    if list[i].direction == "in" then pending[#pending + 1] = list[i] end
+  end
+  strings.pending, strings.looked = pending, #list
+  local count, kept = #pending, 0
+  for i = 1, count do
+    local s = pending[i]
+    if not rawget(s, "consumed") then
+      kept = kept + 1
+      pending[kept] = s
     end
   end
-  -- What was consumed at the front is not gone through again.
-  local first = strings.first or 1
-  while list[first] and (list[first].direction == "out" or list[first].consumed) do
-    first = first + 1
+  for i = kept + 1, count do pending[i] = nil end
+  local found = {}
+  for _, s in ipairs(pending) do
+    if not is_ignored(strings, s) then found[#found + 1] = s end
   end
-  strings.first = first
   return found
 end
 

@@ -419,6 +419,26 @@ t.test("ignored kinds and templates are not in the way, and not left over", func
   t.contains(select(2, pcall(conn.ignore, conn, "noise")), "no kind of segment")
 end)
 
+t.test("one that is left over does not make each expectation dearer than the one before", function()
+  local conn, peer = ends()
+  conn:none({}, 0.1)
+  peer:inject { flags = "." }
+  local function instructions(exchanges)
+    local count = 0
+    debug.sethook(function() count = count + 1 end, "", 100)
+    for _ = 1, exchanges do
+      peer:inject { data = "x" }
+      conn:expect { data = "x" }
+    end
+    debug.sethook()
+    return count
+  end
+  local early = instructions(100)
+  instructions(400)
+  t.within(instructions(100), 0, early * 1.2)
+  t.equal(#expect.leftovers(conn), 1)
+end)
+
 t.test("soft failures are recorded and the script goes on", function()
   local conn, peer = ends()
   verdict.collect()
