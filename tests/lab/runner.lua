@@ -152,6 +152,44 @@ it("three", function() end)
   t.equal(result.err, "")
 end)
 
+t.test("clearing up has its own time, and so has each attempt", function()
+  local result = expect(run({ ["a.lua"] = [[
+local task = require "tcplua.task"
+it("clears up", { timeout = 1 }, function()
+  finally(function() task.sleep(2.2) end)
+  error "for a reason"
+end)
+local tries = 0
+it("passes in the end", { timeout = 1, retries = 2 }, function()
+  tries = tries + 1
+  task.sleep(0.9)
+  assert(tries == 3)
+end)
+it("catches its end", { timeout = 0.2 }, function() pcall(task.sleep, 60) end)
+]] }, "a.lua"), 1, "1 passed, 2 errors in", "for a reason",
+    "catches its end\n    not over after 0.2 s\n")
+  t.equal(result.out:find("did not answer", 1, true), nil)
+end)
+
+t.test("a soft failure counts wherever it is recorded", function()
+  local before = [[
+local verdict = require "tcplua.verdict"
+local function soft() verdict.record(verdict.failure { message = "SOFT" }) end
+]]
+  for _, body in ipairs { "it('a', function() finally(soft) end)", "after_each(soft)",
+    "before_each(soft)", "setup(soft)", "teardown(soft)" } do
+    local text = before .. body .. (body:find "it" and "" or "\nit('a', function() end)")
+    expect(run({ ["a.lua"] = text }, "a.lua"), 1, "1 failed", "SOFT")
+  end
+  expect(run({ ["a.lua"] = before .. "soft()\nos.exit(0)" }, "a.lua"), 1, "1 failed", "SOFT")
+  expect(run({ ["a.lua"] = before .. "soft()" }, "a.lua"), 1, "1 failed", "SOFT")
+end)
+
+t.test("a server that does not start is no known failure", function()
+  expect(run({ ["a.lua"] = "it('a', { xfail = 'a reason' }, function() error 'x' end)" },
+    "--serve ./nosuch a.lua"), 1, "1 error", "before it listened")
+end)
+
 t.test("output without end is bounded, and belongs to its test", function()
   local result = expect(run({ ["a.lua"] = [[
 it("talks", { timeout = 1 }, function() while true do print(("x"):rep(1000)) end end)

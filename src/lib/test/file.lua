@@ -152,6 +152,17 @@ local function prepare(path, options, timeout)
     timeout = timeout }
 end
 
+-- Has os.exit, by which a plain file may end well, raise what was recorded before.
+local function heed_failures_at_exit()
+  local exit = os.exit
+  function os.exit(...) -- luacheck: ignore
+    local failures = verdict.take()
+    for i = 2, #failures do verdict.record(failures[i]) end
+    if failures[1] then error(failures[1], 0) end
+    exit(...)
+  end
+end
+
 --- What the process does. Its exit status is 0 unless it could not even begin.
 function file.main(path, ...)
   local options = read_arguments(...)
@@ -176,8 +187,8 @@ function file.main(path, ...)
     fields.index = node.index
     tell(fields)
   end
-  function context.started(node)
-    told(node, { event = "start", timeout = run.wall(node, context) })
+  function context.started(node, seconds)
+    told(node, { event = "start", timeout = seconds })
   end
   function context.ended(node, result)
     result.event = "result"
@@ -220,6 +231,7 @@ function file.main(path, ...)
   if plain then
     tests[1] = { test = true, whole_file = true, index = 1, name = "", line = 1, first = 1,
       last = math.maxinteger, tags = {}, parent = root, f = chunk }
+    heed_failures_at_exit()
     root.children[1] = tests[1]
   end
   local selected = select_tests(path, root, tests, options)

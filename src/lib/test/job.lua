@@ -76,9 +76,10 @@ end
 function on.start(self, told)
   local test = self.tests[told.index]
   if not test or test.verdict then return end
-  self.running, test.begin = test, core.now()
+  self.running = test
+  test.begin = test.begin or core.now()
   test.timeout = told.timeout or self.options.timeout
-  self.limit = test.begin + test.timeout + GRACE
+  self.limit = core.now() + test.timeout + GRACE
 end
 
 local VERDICTS <const> = { pass = true, fail = true, error = true, skip = true, xfail = true,

@@ -1,9 +1,12 @@
 --- tcplua.test.run: runs the tests of one file, one after another, and says what became of each.
 --
 -- A test is tried like this: before_each from the outermost group in, the test, what it left to
--- finally, after_each from the innermost group out; then come the soft failures, what nobody looked
--- at, and what was left open. The first that goes wrong gives the sentence, all give the text. An
--- inconclusive one is tried once more, and that is always said.
+-- finally, after_each from the innermost group out; then come the soft failures of all of these,
+-- what nobody looked at, and what was left open. The first that goes wrong gives the sentence, all
+-- give the text. An inconclusive one is tried once more, and that is always said.
+--
+-- The runner ends a process whose test does not answer in its time. So it is told how long what
+-- comes next may take: first what is tested may start, then the test runs, then it clears up.
 local core = require "tcplua.core"
 local process = require "tcplua.process"
 local sut = require "tcplua.sut"
@@ -14,7 +17,8 @@ local verdict = require "tcplua.verdict"
 
 local run = {}
 
-local CLEANUP_TIME <const> = 5   -- seconds for what comes after a test that used up its time
+local CLEANUP_TIME <const> = 5   -- seconds for each step of what comes after a test
+local CLEANUP_STEPS <const> = 3  -- of our own: the server's end, what is left over, the exchange
 local HOOK_STEP <const> = 100000 -- instructions between two looks at the clock
 local TRACE_MAX <const> = 12     -- lines of a traceback
 
@@ -87,21 +91,26 @@ end
 -- waiting of this chunk and its computing are watched; what a task computes without end, the runner
 -- ends from outside.
 local function guarded(seconds, what, f, handler, simulated)
+  local on_the_clock = ("not over after %g s%s"):format(seconds, what)
   local message = simulated and ("not over after %g s of the simulation's time"):format(simulated)
-    or ("not over after %g s%s"):format(seconds, what)
+    or on_the_clock
   local up = setmetatable({ message = message }, TimeUp)
-  local limit = core.monotonic() + seconds
-  task.limit(limit, up, simulated and core.now() + simulated)
+  local stop, stop_now = core.monotonic() + seconds, simulated and core.now() + simulated
+  local limit = stop
+  task.limit(limit, up, stop_now)
   debug.sethook(function()
     if core.monotonic() > limit then
       limit = core.monotonic() + 0.1 -- a pcall in the test may have caught it
-      up.message = ("not over after %g s%s"):format(seconds, what)
+      up.message = on_the_clock
       error(up, 0)
     end
   end, "", HOOK_STEP)
   local ok, problem = xpcall(f, handler or problem_of)
   debug.sethook()
   task.limit(nil)
+  if ok and (core.monotonic() > stop or stop_now and core.now() > stop_now) then
+    return problem_of(up) -- it has caught that, and come to its end
+  end
   return not ok and problem or nil
 end
 
@@ -190,11 +199,19 @@ local function reverse(list)
   return out
 end
 
--- What is tested is there, or the problem. A server has the time that a test has.
+-- Seconds that what is tested has to start: those of a test and more.
+local function starting_time(context) return context.timeout + CLEANUP_TIME end
+
+-- What is tested is there, or the problem.
 local function prepare(context, seed)
-  return guarded(context.timeout + CLEANUP_TIME, " (starting what is tested)", function()
+  return guarded(starting_time(context), " (starting what is tested)", function()
     sut.begin(seed)
   end)
+end
+
+-- The soft failures since the last call, as problems at the end of a list.
+local function add_recorded(problems)
+  for _, failure in ipairs(verdict.take()) do problems[#problems + 1] = problem_of(failure) end
 end
 
 --- Seconds on the clock that a test may take. In a simulation its own limit is of virtual time, and
@@ -212,23 +229,27 @@ local function try(node, context, attempt)
   local seed = seed_of(context.seed, node.index, attempt)
   if context.seed_network then core.seed(seed) end
   math.randomseed(seed)
+  context.started(node, starting_time(context))
   add(prepare(context, seed))
+  running.unready = #problems > 0
   local before, empty = census()
-  verdict.take()
   tree.running = running
+  context.started(node, run.wall(node, context))
   if #problems == 0 then add(guarded(run.wall(node, context), "", function()
     for _, f in ipairs(around(node, "before_each")) do f() end
     node.f()
   end, problem_with_exchange, core.simulated() and node.timeout)) end
-  for _, failure in ipairs(verdict.take()) do add(problem_of(failure)) end
+  local after = reverse(around(node, "after_each"))
+  context.started(node, CLEANUP_TIME * (#running.cleanup + #after + CLEANUP_STEPS))
   for _, f in ipairs(reverse(running.cleanup)) do
     add(guarded(CLEANUP_TIME, " (in what it left to finally)", f))
   end
-  for _, f in ipairs(reverse(around(node, "after_each"))) do
+  for _, f in ipairs(after) do
     add(guarded(CLEANUP_TIME, " (in after_each)", f))
   end
   tree.running = nil
   add(guarded(CLEANUP_TIME, "", sut.check))
+  add_recorded(problems)
   local warnings = {}
   add(guarded(CLEANUP_TIME, "", function() warnings = verdict.leftovers() end))
   local folder = #problems > 0 and context.evidence and context.evidence(node) or nil
@@ -277,7 +298,8 @@ local function expect_failure(result, reason)
 end
 
 --- Runs a test: its result, as the runner is told. `context`: file, seed, seed_network, timeout;
--- and for run.all started(node), ended(node, result), group_failed(group, result), stopped.
+-- started(node, seconds): how long it may be silent now; and for run.all ended(node, result),
+-- group_failed(group, result), stopped.
 function run.test(node, context)
   if node.skip then
     return { verdict = "skip", message = node.skip == true and "skipped" or tostring(node.skip),
@@ -295,7 +317,7 @@ function run.test(node, context)
       result.capture = running.capture
       result.text = ("%s\n  capture: %s"):format(result.text, running.capture)
     end
-    if running.xfail then expect_failure(result, running.xfail) end
+    if running.xfail and not running.unready then expect_failure(result, running.xfail) end
     local retry = (result.verdict == "fail" or result.verdict == "error") and retries > 0
     if retry then retries = retries - 1 end
     local rerun = result.verdict == "inconclusive" and again
@@ -334,7 +356,7 @@ local function run_node(node, context)
   if context.stopped then return end
   if not node.test then return run_group(node, context) end
   if not node.selected then return end
-  context.started(node)
+  context.started(node, starting_time(context))
   context.ended(node, run.test(node, context))
 end
 
@@ -350,10 +372,13 @@ run_group = function(group, context)
       problem = problem or guarded(context.timeout, " (in setup)", f)
     end
   end
+  local recorded = { problem }
+  add_recorded(recorded)
+  problem = recorded[1] and judge(recorded)
   if problem then
     each_selected(group, function(node)
       if context.stopped then return end
-      context.started(node)
+      context.started(node, CLEANUP_TIME)
       local result = judge { problem }
       result.message = "in setup: " .. result.message
       result.seconds = 0
@@ -366,6 +391,7 @@ run_group = function(group, context)
   for _, f in ipairs(group.skip and {} or reverse(group.around.teardown or {})) do
     problems[#problems + 1] = guarded(CLEANUP_TIME, " (in teardown)", f)
   end
+  add_recorded(problems)
   if not problem and #problems == 0 and group.around.setup then
     local lines = left_open(before)
     if #lines > 0 then
