@@ -15,7 +15,7 @@
 --                       snd_mss, rcv_mss, cwnd, ssthresh, rto, srtt, rttvar (seconds), segs_in,
 --                       segs_out, bytes_received, bytes_acked, retransmits, out_of_order, sacked,
 --                       lost (bytes), min_rtt, reo_wnd (seconds), reord_seen, loss_probes,
---                       timeouts, …
+--                       timeouts, …; heard: whether the peer's SYN is in
 --     conn:readable()   how many bytes a read would return at once
 --     conn:eof()        whether all was read and the peer has closed its side
 --     conn:closed()     whether this object was closed
@@ -104,12 +104,14 @@ for module, names in pairs {
   end
 end
 
--- What a script has bent is let go of first.
+-- What a script has bent is let go of first; an error of its hooks does not keep it.
 local function free(self)
   local loaded = package.loaded["tcplua.tcp.puppet"]
-  if loaded then loaded.let_go(self) end
+  local ok, err = true, nil
+  if loaded then ok, err = pcall(loaded.let_go, self) end
   self:raw_free()
   task.notify(self)
+  if not ok then error(err, 0) end
 end
 local listener = core.listener_class.__index
 

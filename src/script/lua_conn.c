@@ -351,7 +351,7 @@ static int conn_info(lua_State *L)
     const struct flow *flow = tcp_flow(endpoint->tcp);
     struct tcp_info i;
     tcp_info(endpoint->tcp, &i);
-    lua_createtable(L, 0, 45);
+    lua_createtable(L, 0, 46);
     set_text(L, "state", tcp_state_name(tcp_state(endpoint->tcp)));
     set_addr(L, "src", &flow->local);
     set_addr(L, "dst", &flow->remote);
@@ -369,6 +369,7 @@ static int conn_info(lua_State *L)
     set_integer(L, "snd_wscale", i.snd_wscale);
     set_integer(L, "rcv_wscale", i.rcv_wscale);
     set_boolean(L, "stalled", i.stalled);
+    set_boolean(L, "heard", i.heard);
     set_boolean(L, "wscale", i.wscale);
     set_boolean(L, "timestamps", i.timestamps);
     set_boolean(L, "sack", i.sack);

@@ -433,6 +433,7 @@ void tcp_info(const struct tcp *tcp, struct tcp_info *info)
         .bytes_acked = tcp->bytes_acked,
         .retransmits = tcp->retransmits,
         .stalled = tcp->timeouts >= TCP_R1,
+        .heard = tcp->heard,
         .out_of_order = tcp->out_of_order,
         .overlaps = tcp->recv.overlaps,
         .challenge_acks = tcp->challenge_acks,

@@ -248,6 +248,7 @@ struct tcp_info {
     uint64_t timeouts;        /* of the retransmission timer, the SYN's among them */
     size_t unsent, unacked;   /* bytes in the send buffer, by kind */
     bool stalled;             /* R1 is reached, and no answer has come since */
+    bool heard;               /* the peer's SYN is in: irs and rcv_nxt count */
     bool fin_acked;           /* our FIN has been acknowledged */
     bool fin_received;        /* their FIN has been reached */
 };

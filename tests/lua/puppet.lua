@@ -342,6 +342,63 @@ t.test("an abort goes through the hook, and what waits for it is not lost", func
   t.equal(#conn:segments() >= 5, true, "segments are there after the end")
 end)
 
+t.test("a connection that is closed ends what would go on with its segments", function()
+  local near, far = net.pair { delay = 0.01 }
+  assert(net.attach(near, HERE.ip))
+  assert(net.attach(far, THERE.ip))
+  local listener <close> = assert(tcp.listen { addr = THERE.ip, port = 7 })
+  local conn = dial "ip"
+  conn:on_send(function(s) if s.len > 0 then s:delay(5) end end)
+  conn:on_receive(function() task.sleep(9) end)
+  conn:send "x\n"
+  listener:accept():send "y\n"
+  task.sleep(1)
+  t.equal(#task.census() >= 2, true, "one that delays, and a hook")
+  conn:abort()
+  t.equal(#task.census(), 0)
+end)
+
+t.test("a hook that raises at the end keeps nothing open", function()
+  server "ip"
+  local conn = dial "ip"
+  conn:on_send(function(s) if s.flags:find "R" then error "at the end" end end)
+  local ok, err = pcall(conn.abort, conn)
+  t.equal(ok, false)
+  t.contains(err, "at the end")
+  t.equal(conn:closed(), true)
+end)
+
+t.test("without its hook, what waits behind one that sleeps goes on behind it", function()
+  local got = server "ip"
+  local conn = dial("ip", { mode = "assist" })
+  conn:on_send(function(s) if s.data == "1\n" then task.sleep(1) end end)
+  conn:send "1\n"
+  conn:send "2\n"
+  task.sleep(0.1)
+  conn:on_send(nil)
+  task.sleep(5)
+  t.equal(table.concat(got), "1\n2\n")
+  t.equal(conn:info().out_of_order, 0)
+  local first, second
+  for _, s in ipairs((conn:segments())) do
+    if s.data == "1\n" then first = s.index end
+    if s.data == "2\n" then second = s.index end
+  end
+  t.equal(first < second, true, "the order in which they left")
+end)
+
+t.test("whether the peer was heard is no matter of its numbers", function()
+  local near, far = net.pair { delay = 0.01 }
+  assert(net.attach(near, HERE.ip))
+  assert(net.attach(far, THERE.ip))
+  local listener = assert(tcp.listen { addr = THERE.ip, port = 7, mode = "manual" })
+  local conn = dial("ip", { mode = "manual" })
+  conn:inject { flags = "S", seq = 0xffffffff, absolute = true }
+  local accepted = assert(listener:accept())
+  t.equal(accepted:info().rcv_nxt, 0)
+  t.equal(tostring(accepted:inject()):gsub(" win.*", ""), "S. seq 0 ack 1")
+end)
+
 t.test("a listener in manual hands out the SYN, and the script makes the SYN-ACK", function()
   local near, far = net.pair { delay = 0.01 }
   assert(net.attach(near, HERE.ip))
@@ -387,13 +444,14 @@ t.test("segments with a bad checksum and ICMP errors are seen too", function()
     / p.tcp { sport = 7, dport = info.sport, flags = ".", seq = info.rcv_nxt, checksum = 1 } / "bad"
   wire:send(spoilt)
   wire:send(p.ip { src = THERE.ip, dst = HERE.ip } / p.icmp { type = 3, code = 1 }
-    / conn:segments()[1].packet)
+    / conn:segments()[1].packet / "quoted")
   task.sleep(0.1)
   local list = conn:segments()
   t.equal(list[#list - 1].data, "bad")
   local icmp = list[#list]
   t.equal(icmp.icmp.type, 3)
   t.equal(icmp.tcp or icmp.flags or icmp.seq or icmp.win, nil, "a field of the header it quotes")
+  t.equal(icmp.len .. icmp.data, "0", "what it quotes is no data")
   t.equal(conn:readable(), 0)
   conn:close()
 end)

@@ -101,7 +101,7 @@ local function state_line(conn)
   if conn:closed() then return "  " .. puppet.of(conn).ended end
   local i = conn:info()
   local function out(n) return (n - i.iss) & 0xffffffff end
-  local irs = i.rcv_nxt ~= 0 and i.irs or 0
+  local irs = i.heard and i.irs or 0
   local text = "  connection %s in %s, snd.una %d, snd.nxt %d, snd.wnd %d, rcv.nxt %d, rcv.wnd %d"
   return text:format(i.state, conn:mode(), out(i.snd_una), out(i.snd_nxt), i.snd_wnd,
     (i.rcv_nxt - irs) & 0xffffffff, i.rcv_wnd)

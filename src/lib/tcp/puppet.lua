@@ -56,7 +56,7 @@ function puppet:base()
   if base.irs or self.conn:closed() then return base end
   local info = self.conn:info()
   base.iss = info.iss
-  if info.rcv_nxt ~= 0 then base.irs = info.irs end
+  if info.heard then base.irs = info.irs end
   return base
 end
 
@@ -106,10 +106,13 @@ local function follow(self, s, said, f)
   if fate == "hold" then rawset(s, "fate", "held") end
   if fate == "drop" or fate == "hold" or said == false then return end
   if fate == "delay" then
-    task.spawn(function()
+    local delayed
+    delayed = task.spawn(function()
       task.sleep(s.seconds)
+      self.delayed[delayed] = nil
       pass(self, s.direction, s.packet)
     end)
+    self.delayed[delayed] = true
     return
   end
   if said == nil or said == true then return pass(self, s.direction, s.packet) end
@@ -158,13 +161,13 @@ local function serve(self, direction)
   local served <close> = self.served[direction] -- luacheck: ignore
   self.serving[direction] = running()
   local this, hooks, passed = self.conn, self.hooks, self.passed
-  while hooks[direction] and not self.gone do
+  while not self.gone do
     local packet, first, span = raw_held(this, direction)
     if not packet then break end
     local s = setmetatable({ puppet = self, packet = packet, direction = direction,
       retransmission = again(passed, direction, first, span) }, segment)
     local hook = hooks[direction]
-    local said = hook(s)
+    local said = hook and hook(s)
     if said == nil and not rawget(s, "fate") then
       pass(self, direction, packet)
     else
@@ -228,6 +231,7 @@ function puppet.of(self)
     end
     strings = setmetatable({
       conn = self, bases = {}, hooks = {}, servants = {}, serving = {}, served = {}, passed = {},
+      delayed = {},
       seen = {}, list = {}, bytes = 0, unkept = 0, dropped = 0,
       gone = false, ended = "the connection is closed",
     }, puppet)
@@ -242,14 +246,26 @@ function puppet.of(self)
   return strings
 end
 
+-- Ends what would go on with a segment later: those that are delayed, and hooks that wait, but for
+-- the one that runs.
+local function end_tasks(strings)
+  for delayed in pairs(strings.delayed) do delayed:cancel() end
+  strings.delayed = {}
+  for _, made in pairs(strings.servants) do
+    if made.thread ~= running() then made:cancel() end
+  end
+  strings.servants = {}
+end
+
 --- Before a connection is let go of: what was seen stays, and where it ended; what waits for a hook
--- goes on.
+-- that does not wait itself goes on. Raises what such a hook raises, when that is done.
 function puppet.let_go(self)
   local strings = puppets[self]
   if not strings or self:closed() then return end
+  local ok, err = true, nil
   for direction in pairs(HOOKS) do
-    if strings.hooks[direction] and not strings.serving[direction] then
-      serve(strings, direction)
+    if ok and strings.hooks[direction] and not strings.serving[direction] then
+      ok, err = pcall(serve, strings, direction)
     end
   end
   strings:drain()
@@ -259,6 +275,8 @@ function puppet.let_go(self)
   strings.gone = true
   strings.ended = ("the script has closed the connection%s"):format(
     file and (" at %s:%d"):format(file, line) or "")
+  end_tasks(strings)
+  if not ok then error(err, 0) end
 end
 
 --- Who sends: "auto", "assist" or "manual". With a name it is that from now on; returns it.
@@ -276,7 +294,9 @@ local function hook(self, direction, f)
     check.fail(("%s: a function expected, got %s"):format(HOOKS[direction], type(f)))
   end
   local strings = puppet.of(self)
-  if not f and strings.hooks[direction] then serve(strings, direction) end -- what waits goes on
+  if not f and strings.hooks[direction] and not strings.serving[direction] then
+    serve(strings, direction) -- what waits goes on
+  end
   strings.hooks[direction] = f
   self:raw_hook(direction, f ~= nil)
   task.serve(self, function(out, back)
@@ -319,7 +339,7 @@ end
 -- What a segment is by default: the next one of the handshake, or one that acknowledges.
 local function usual_flags(self, data)
   local info = self:info()
-  local begun, heard = info.snd_nxt ~= info.iss, info.rcv_nxt ~= 0
+  local begun, heard = info.snd_nxt ~= info.iss, info.heard
   if not begun then return heard and "S." or "S" end
   return type(data) == "string" and #data > 0 and "P." or "."
 end

@@ -5,7 +5,7 @@
 --     s.direction              "out" or "in"
 --     s.time, s.index          seconds since 1970, as captured; its place in conn:segments()
 --     s.flags, s.seq, s.ack    "P.", relative numbers; ack is nil without the flag
---     s.len, s.data            of the payload
+--     s.len, s.data            of the payload; an ICMP error has none
 --     s.win, s.urg, s.options  as they stand in the header; urg is nil without the flag
 --     s.retransmission         whether all of its numbers were seen in this direction before
 --     s.consumed, s.by_hand    which expectation took it; where the script injected it; or nil
@@ -74,8 +74,9 @@ function read.urg(self)
   return self.tcp and self.tcp.flags:find("U", 1, true) and self.tcp.urg or nil
 end
 
-function read.data(self) return self.packet.payload end
-function read.len(self) return #self.packet.payload end
+-- What an ICMP error quotes is no data of the connection.
+function read.data(self) return self.tcp and self.packet.payload or "" end
+function read.len(self) return #self.data end
 function read.options(self) return self.tcp and self.tcp.options end
 function read.time(self) return self.packet.time end
 

@@ -79,9 +79,12 @@ return {
     wrong = "an old timestamp is as good as a new one (no PAWS)",
     on_receive = function(_, s, memory)
       local ts = s.options.ts
-      memory.ts = memory.ts or ts
-      if ts and memory.ts[1] - ts[1] & 0xffffffff < 0x7fffffff then
-        s.options = { "nop", "nop", { "ts", { memory.ts[1], ts[2] } } }
+      if not ts then return end
+      local newest = memory.newest or ts[1]
+      if ts[1] - newest & 0x80000000 == 0 then
+        memory.newest = ts[1]
+      else
+        s.options = { "nop", "nop", { "ts", { newest, ts[2] } } }
       end
     end,
   },
