@@ -95,4 +95,11 @@ function check.packet(value)
   return bytes(value)
 end
 
+--- Whether a value is a Lua pattern, as far as can be told: a fault is found where matching comes
+-- to it, and most patterns lead all the way through themselves.
+function check.is_pattern(value)
+  return type(value) == "string" and pcall(string.find, "", value)
+    and pcall(string.find, value, value)
+end
+
 return check

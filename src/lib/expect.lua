@@ -210,6 +210,11 @@ local function times_of(times, options)
   if o.within and o.after and o.within < o.after then
     check.fail(("within: %g s are over before after, %g s"):format(o.within, o.after))
   end
+  if o.tolerance and not o.at then check.fail "tolerance: there is no `at` that it belongs to" end
+  if o.at and (o.within or o.after) then
+    check.fail(("at: %g s, and %s beside it; one of them is enough"):format(o.at,
+      o.within and "within" or "after"))
+  end
   if o.at then
     local tolerance = o.tolerance or math.max(0.01, o.at * 0.05)
     o.after, o.within = o.at - tolerance, o.at + tolerance
@@ -435,6 +440,7 @@ end
 -- returns them in the list's order. Their times are measured from the event before all of them.
 function conn:any_order(list, options)
   local wanted, waits, found, left = {}, {}, {}, #check.list("any_order", list)
+  if left == 0 then check.fail "any_order: the list is empty" end
   for i, what in ipairs(list) do wanted[i] = template.of(what) end
   for i in ipairs(list) do waits[i] = start(self, times_of(wanted[i].times, options)) end
   local longest = waits[1]
@@ -474,7 +480,8 @@ end
 --- Expects each of the list, in this order; others may come between. Returns the segments.
 function conn:sequence(list, options)
   local found = {}
-  for i, what in ipairs(check.list("sequence", list)) do
+  if #check.list("sequence", list) == 0 then check.fail "sequence: the list is empty" end
+  for i, what in ipairs(list) do
     found[i] = expect_one(self, what, options, found[i - 1] and found[i - 1].index)
     if not found[i] then return nil end
   end

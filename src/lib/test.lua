@@ -119,7 +119,9 @@ local function unmet_text(what, wanted, got)
 end
 
 --- Fails unless `got == wanted`; `what` names the thing.
-function test.equal(got, wanted, what)
+function test.equal(got, ...)
+  if select("#", ...) == 0 then check.fail "equal: what is there and what is wanted expected" end
+  local wanted, what = ...
   if got == wanted then return end
   what = what or "value"
   if type(got) == "string" and type(wanted) == "string" and #got + #wanted > 4 * LINE then
@@ -155,18 +157,36 @@ function test.same(got, wanted, what)
   end
 end
 
+-- The text of a value that has one, as an error object; nil is no "nil".
+local function text_of(value)
+  local meta = getmetatable(value)
+  local has = type(value) == "string" or type(value) == "number"
+    or type(meta) == "table" and meta.__tostring
+  return has and tostring(value) or nil
+end
+
+local function check_part(name, part)
+  if type(part) ~= "string" then
+    check.fail(("%s: a string expected, got %s"):format(name, type(part)))
+  end
+end
+
 --- Fails unless the text has `part` in it, as it stands.
 function test.contains(text, part, what)
-  if not tostring(text):find(part, 1, true) then
-    unmet(what or "text", show(part), show(tostring(text)), "one with ")
+  check_part("contains", part)
+  local whole = text_of(text)
+  if not whole or not whole:find(part, 1, true) then
+    unmet(what or "text", show(part), show(whole or text), "one with ")
   end
 end
 
 --- Fails unless the text matches the Lua pattern; returns what its captures hold.
 function test.matches(text, pattern, what)
-  local found = table.pack(tostring(text):match(pattern))
-  if found[1] == nil then
-    unmet(what or "text", show(pattern), show(tostring(text)), "one that matches ")
+  check_part("matches", pattern)
+  local whole = text_of(text)
+  local found = table.pack((whole or ""):match(pattern))
+  if not whole or found[1] == nil then
+    unmet(what or "text", show(pattern), show(whole or text), "one that matches ")
   end
   return table.unpack(found, 1, found.n)
 end
@@ -189,9 +209,16 @@ function test.falsy(value, what)
   if value then unmet(what or "value", "nil or false", show(value)) end
 end
 
---- Fails unless f(...) raises; with `part`, an error whose text has it. Returns the error.
+--- Fails unless f(...) raises; with `part`, an error whose text has it. Returns the error. A skip
+-- is none.
 function test.raises(f, part, ...)
+  local meta = getmetatable(f)
+  if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
+    check.fail("raises: a function expected, got " .. type(f))
+  end
+  if part ~= nil then check_part("raises", part) end
   local ok, err = pcall(f, ...)
+  if not ok and test.skipped(err) then error(err, 0) end
   if ok then unmet("call", part and "an error with " .. show(part) or "an error", "none") end
   if part and not tostring(err):find(part, 1, true) then
     unmet("error", show(part), show(tostring(err)), "one with ")

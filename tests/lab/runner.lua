@@ -185,6 +185,17 @@ local function soft() verdict.record(verdict.failure { message = "SOFT" }) end
   expect(run({ ["a.lua"] = before .. "soft()" }, "a.lua"), 1, "1 failed", "SOFT")
 end)
 
+t.test("a check given nothing does not pass", function()
+  local body = 'local test = require "tcplua.test"\n'
+  for _, call in ipairs { 'matches(nil, "nil")', 'contains(nil, "nil")', 'contains({}, "table")',
+    'raises(nil)', 'raises(("x").nosuch, "attempt to call")', "equal()", "equal(nil)",
+    'raises(function() test.skip "y" end) ; test.fail "x"' } do
+    body = body .. ("it('%d', function() test.%s end)\n"):format(#body, call)
+  end
+  expect(run({ ["a.lua"] = body }, "a.lua"), 1, "3 failed, 4 errors, 1 skipped",
+    'text: wanted one that matches "nil", got nil', "raises: a function expected, got nil")
+end)
+
 t.test("a server that does not start is no known failure", function()
   expect(run({ ["a.lua"] = "it('a', { xfail = 'a reason' }, function() error 'x' end)" },
     "--serve ./nosuch a.lua"), 1, "1 error", "before it listened")

@@ -309,6 +309,31 @@ t.test("SACK blocks are relative", function()
   t.contains(tostring(s), "sack 2 {201:210}{101:112}")
 end)
 
+t.test("what can never be so, or says two things at once, is a mistake", function()
+  local conn = ends()
+  for what, message in pairs {
+    [{ seq = expect.pattern "1" }] = "seq: 'text like \"1\"' is for a text",
+    [{ data = expect.range(1, 9) }] = "data: '1 to 9' is for a number",
+    [{ flags = "P.P" }] = "flags: 'P' stands in it twice",
+    ["PP. 1:6(5)"] = "flags: 'P' stands in it twice",
+    [{ len = -1 }] = "len: a number from 0 on expected",
+    [{ seq = 5000000000 }] = "seq: a number of 32 bits expected",
+    ["P. win 100 win 200"] = "'win' stands here twice",
+    ["P. 1:6(5) 7:9(2)"] = "'seq' stands here twice",
+    [{ data = "x", at = 0.3, within = 0.05 }] = "at: 0.3 s, and within beside it",
+    [{ data = "x", tolerance = 0.05 }] = "tolerance: there is no `at`",
+  } do
+    local ok, err = pcall(conn.expect, conn, what)
+    t.equal(ok, false, message)
+    t.contains(tostring(err), message)
+  end
+  t.contains(select(2, pcall(expect.one_of, {})), "the list is empty")
+  t.contains(select(2, pcall(expect.in_order, { "nop", "tss" })), "there is no option 'tss'")
+  t.contains(select(2, pcall(expect.pattern, "h[")), "is no Lua pattern")
+  t.contains(select(2, pcall(conn.any_order, conn, {})), "the list is empty")
+  t.contains(select(2, pcall(conn.sequence, conn, {})), "the list is empty")
+end)
+
 t.test("times: within, after, at, since, by the capture's clock", function()
   local conn, peer = ends()
   local function answer(seconds)

@@ -162,7 +162,11 @@ local function read(text, pointer)
   end
   fields.flags = reader:take "([FSRP%.UEWe]+)%f[%s%z]" or reader:take "%-" and ""
   if not fields.flags then reader:fail "flags expected, out of FSRP.UEWe, or - for none," end
+  local seen = {}
   while reader.text:find("%S", reader.at) do
+    local word = reader.text:match('^%s*([%a<"]%l*)', reader.at) or "seq" -- or its bare numbers
+    if seen[word] then reader:fail(("'%s' stands here twice, again"):format(word)) end
+    seen[word] = true
     if reader:take "seq%s" or reader.text:find("^%s*[%d%*%.]", reader.at) then
       numbers(reader, fields)
     elseif reader:take "ack%s" then

@@ -33,8 +33,9 @@ function Condition:__tostring() return self.text end
 local SHOWN = 40    -- bytes of a text that are printed
 local LONGEST = 72  -- characters of a template
 
-local function condition(text, test)
-  return setmetatable({ text = text, test = test }, Condition)
+-- `kind`: of which values it can be true, "number" or "text"; nil: of all sorts.
+local function condition(text, test, kind)
+  return setmetatable({ text = text, test = test, kind = kind }, Condition)
 end
 
 --- A value as a person reads it.
@@ -59,15 +60,16 @@ function template.range(low, high)
   end
   return condition(("%s to %s"):format(low, high), function(value)
     return type(value) == "number" and value >= low and value <= high
-  end)
+  end, "number")
 end
 
 function template.pattern(pattern)
-  local ok, err = pcall(string.find, "", pattern)
-  if not ok then check.fail("pattern: " .. core.escape(tostring(err))) end
+  if not check.is_pattern(pattern) then
+    check.fail(("pattern: %s is no Lua pattern"):format(template.show(pattern)))
+  end
   return condition(("text like %s"):format(template.show(pattern)), function(value)
     return type(value) == "string" and value:find(pattern) ~= nil
-  end)
+  end, "text")
 end
 
 function template.sha256(hex)
@@ -77,7 +79,7 @@ function template.sha256(hex)
   return condition(("bytes with the SHA-256 %s"):format(hex), function(value)
     return type(value) == "string"
       and require "tcplua.hash".sha256(value):hex() == hex:lower()
-  end)
+  end, "text")
 end
 
 local COMPARE = {
@@ -122,6 +124,8 @@ local function flags(name, wanted)
     check.fail(("template: %s: '%s' is none of FSRP.UEWe"):format(name, core.escape(unknown)))
   end
   local set = sorted(wanted)
+  local twice = set:match "(.)%1"
+  if twice then check.fail(("template: %s: '%s' stands in it twice"):format(name, twice)) end
   return condition(wanted == "" and "no flag" or wanted, function(value)
     return type(value) == "string" and sorted(value) == set
   end)
@@ -132,12 +136,19 @@ local LITERALS <const> = {
   number = 'a number, a comparison as ">= 10"', text = "a string", boolean = "true or false",
 }
 
+local NUMBERED <const> = { seq = true, ack = true } -- with half of all numbers before the first
+
 local function literal(name, kind, wanted)
   local compared = kind ~= "text" and type(wanted) == "string" and comparison(wanted)
   if compared then return compared end
   if kind and type(wanted) ~= (kind == "text" and "string" or kind) then
     check.fail(("template: %s: %s, a function or a value of expect expected, got %s"):format(name,
       LITERALS[kind], template.show(wanted)))
+  end
+  if NUMBERED[name] and type(wanted) == "number" then
+    segment.number(name, wanted)
+  elseif kind == "number" and type(wanted) == "number" and wanted < 0 then
+    check.fail(("template: %s: a number from 0 on expected, got %s"):format(name, wanted))
   end
   local made = condition(template.show(wanted), function(value) return same(wanted, value) end)
   made.literal = wanted
@@ -151,7 +162,13 @@ local one_of
 local function of(name, kind, wanted)
   if wanted == notation.any then return template.any end
   if getmetatable(wanted) == Condition then
-    return wanted.list and one_of(name, kind, wanted.list) or wanted
+    if wanted.list then return one_of(name, kind, wanted.list) end
+    local text = kind == "text" or kind == "flags"
+    if wanted.kind and kind and wanted.kind ~= (text and "text" or kind) then
+      check.fail(("template: %s: '%s' is for a %s, and this is a %s"):format(name, wanted.text,
+        wanted.kind, kind))
+    end
+    return wanted
   end
   if type(wanted) == "function" then
     local at = debug.getinfo(wanted, "S")
@@ -179,7 +196,8 @@ one_of = function(name, kind, list)
 end
 
 function template.one_of(list)
-  local made = one_of("one_of", nil, check.list("one_of", list))
+  if #check.list("one_of", list) == 0 then check.fail "one_of: the list is empty" end
+  local made = one_of("one_of", nil, list)
   made.list = list -- once more when it is known for which field
   return made
 end
@@ -277,7 +295,10 @@ function template.only(options)
 end
 
 function template.in_order(names)
-  return condition(table.concat(check.list("in_order", names), ","), function(options)
+  for _, name in ipairs(check.list("in_order", names)) do
+    if not FILLERS[name] then check_option(name) end
+  end
+  return condition(table.concat(names, ","), function(options)
     local i = 0
     for name in pairs(options or {}) do
       i = i + 1

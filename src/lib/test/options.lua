@@ -1,4 +1,5 @@
 --- tcplua.test.options: the command line of `tcplua test`, and its help.
+local check = require "tcplua.check"
 local core = require "tcplua.core"
 
 local options = {}
@@ -98,7 +99,7 @@ local function one_of(...)
 end
 
 local function pattern(name, text)
-  if not pcall(string.find, "", text) then
+  if not check.is_pattern(text) then
     wrong("%s: '%s' is no Lua pattern", name, shown(text))
   end
   return text
