@@ -185,6 +185,29 @@ local function soft() verdict.record(verdict.failure { message = "SOFT" }) end
   expect(run({ ["a.lua"] = before .. "soft()" }, "a.lua"), 1, "1 failed", "SOFT")
 end)
 
+t.test("each failure has a folder of its own, and what passed has none", function()
+  local text = [[
+local tries = 0
+it("fails", function() error "x" end)
+it("passes in the end", { retries = 1 }, function() tries = tries + 1; assert(tries == 2) end)
+it("skips", function() require "tcplua.test".skip "why" end)
+]]
+  local result = expect(run({ ["a_test.lua"] = text, ["sub/a_test.lua"] = text },
+    "--timeout 2s --artifacts out --repeat 2 ."), 1, "4 errors",
+    "again: tcplua test --timeout 2s --seed ")
+  local out = assert(process.run { "ls", result.folder .. "/out" }).out
+  t.equal(out, "a_test-run-1-001-fails\na_test-run-2-001-fails\n"
+    .. "sub-a_test-run-1-001-fails\nsub-a_test-run-2-001-fails\n")
+end)
+
+t.test("tags may have blanks between them", function()
+  expect(run({ ["a.lua"] = [[
+it("a #slow", function() end)
+it("b #flaky", function() end)
+it("c", function() end)
+]] }, "--exclude-tags 'slow, flaky' a.lua"), 0, "1 passed")
+end)
+
 t.test("a check given nothing does not pass", function()
   local body = 'local test = require "tcplua.test"\n'
   for _, call in ipairs { 'matches(nil, "nil")', 'contains(nil, "nil")', 'contains({}, "table")',
@@ -666,6 +689,10 @@ t.test("TAP as prove reads it", function()
   t.contains(said, "Failed 2/5 subtests")
   t.contains(said, "Result: FAIL")
   t.equal(said:find "Parse errors", nil)
+  write(result.folder .. "/c.lua", [[
+it("prints", function() print '  indented "text"\nand \\ not' error "x" end)
+]])
+  t.equal(prove "c.lua":find "Parse errors", nil)
 end)
 
 t.test("JUnit as junitparser reads it", function()

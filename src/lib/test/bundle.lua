@@ -10,21 +10,29 @@
 --
 -- Both make it, so its name is told by the test alone.
 local core = require "tcplua.core"
+local process = require "tcplua.process"
 
 local bundle = {}
 
-local NAME_MAX <const> = 100
+local FILE_MAX <const>, NAME_MAX <const> = 100, 200 -- a file system takes 255
 
 --- Makes a folder, and those above it, where there are none; raises where that cannot be.
 function bundle.make(path)
   assert(core.make_folder(path))
 end
 
---- The folder of the test with this file, number in it, and name: a name that takes no quoting.
-function bundle.folder(artifacts, path, index, name)
-  local file = path:gsub("^.*/", ""):gsub("%.lua$", "")
-  local text = ("%s-%03d-%s"):format(file, index, name):gsub("[^%w._-]+", "-")
-  return artifacts .. "/" .. text:sub(1, NAME_MAX):gsub("-+$", "")
+--- The folder of the test with this file (as it is printed, with the run if there are several),
+-- number in it, and name: a name that takes no quoting.
+function bundle.folder(artifacts, file, index, name)
+  file = file:gsub("^%./", ""):gsub("%.lua%f[%W]", ""):gsub("%W+$", "")
+  local text = ("%s-%03d-%s"):format(file:sub(-FILE_MAX), index, name):gsub("[^%w._-]+", "-")
+  return artifacts .. "/" .. text:sub(1, NAME_MAX):gsub("-+$", ""):gsub("^-+", "")
+end
+
+--- Removes a folder and what is in it.
+function bundle.remove(folder)
+  local done, err = process.run { "rm", "-rf", "--", folder }
+  if not done then error(err, 0) end
 end
 
 return bundle

@@ -20,7 +20,7 @@ local EVENTS <const> = 3
 local DEFAULTS <const> = {
   network = "host", mode = "run", seed = "1", seed_network = "", timeout = "30", from = "1",
   mark = "", filter = "", tags = "", exclude = "", lines = "", fail_fast = "", artifacts = "",
-  serve = "", server = "", client = "", port = "9000",
+  serve = "", server = "", client = "", port = "9000", file = "",
 }
 
 local WORDS <const> = { "describe", "it", "before_each", "after_each", "setup", "teardown",
@@ -57,7 +57,7 @@ end
 
 local function words_of(text)
   local set = {}
-  for word in text:gmatch "[^,]+" do set[word] = true end
+  for word in text:gmatch "[^,]+" do set[word:match "^%s*(.-)%s*$"] = true end
   return set
 end
 
@@ -176,12 +176,16 @@ function file.main(path, ...)
     file = path, seed = options.seed, seed_network = options.seed_network ~= "", timeout = timeout,
   }
   if test.artifacts then
-    function context.evidence(node)
+    local function folder_of(node)
       local name = node.whole_file and "" or tree.title(node)
-      local folder = bundle.folder(test.artifacts, path, node.index, name)
+      return bundle.folder(test.artifacts, options.file, node.index, name)
+    end
+    function context.evidence(node)
+      local folder = folder_of(node)
       bundle.make(folder)
       return folder
     end
+    function context.discard(node) bundle.remove(folder_of(node)) end
   end
   local function told(node, fields)
     fields.index = node.index

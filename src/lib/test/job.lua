@@ -150,7 +150,7 @@ local function command(self, from)
     from = from, filter = o.filter or "", tags = o.tags or "", exclude = o.exclude or "",
     lines = self.lines, mark = self.mark, fail_fast = o.fail_fast and "yes" or "",
     artifacts = o.artifacts or "", serve = o.serve or "", server = o.server or "",
-    client = o.client or "", port = o.port,
+    client = o.client or "", port = o.port, file = self.file,
   } do
     words[#words + 1] = ("%s=%s"):format(name, value)
   end

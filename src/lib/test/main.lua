@@ -21,17 +21,26 @@ local FILES_MAX <const> = 100000
 
 -- --- files ---------------------------------------------------------------------------------------
 
+local function unreadable(why)
+  error(core.error { kind = "environment", code = "EACCES",
+    message = ("not all can be read: %s"):format(core.escape(why)) }, 0)
+end
+
+-- "file" or "folder"; nil if there is neither.
 local function kind_of(path)
-  local handle <close> = io.open(path, "rb")
+  local handle <close>, why, code = io.open(path, "rb")
+  if code == 13 then unreadable(why) end -- EACCES
   if not handle then return nil end
   return handle:read(0) == nil and select(3, handle:read(1)) == 21 and "folder" or "file" -- EISDIR
 end
 
 local function read_folder(path)
   local words = { "find", (path:gsub("^%-", "./-")), "-type", "f", "(", "-name", "*_test.lua", "-o",
-    "-name", "test_*.lua", "-o", "-name", "*_spec.lua", ")" }
+    "-name", "test_*.lua", "-o", "-name", "*_spec.lua", ")", stderr = "pipe",
+    env = { LC_ALL = "C" } }
   local found, err = process.run(words)
   if not found then error(err, 0) end
+  if found.code ~= 0 then unreadable(found.err:match "[^\n]*") end
   local list = {}
   for line in found.out:gmatch "[^\n]+" do
     if #list < FILES_MAX and not line:find "/%." then list[#list + 1] = line end

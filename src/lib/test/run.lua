@@ -221,6 +221,21 @@ function run.wall(node, context)
   return core.simulated() and math.max(own, context.timeout) or own
 end
 
+-- The verdict of a list of problems, and their text.
+local function judge(problems)
+  local worst
+  local texts = {}
+  for _, problem in ipairs(problems) do
+    if not worst or RANK[problem.verdict] > RANK[worst.verdict] then worst = problem end
+    texts[#texts + 1] = problem.text or problem.message
+  end
+  if not worst then return { verdict = "pass" } end
+  local result = {}
+  for name, value in pairs(worst) do result[name] = value end
+  result.text = table.concat(texts, "\n")
+  return result
+end
+
 -- Tries a test once: the list of its problems, the warnings, and what it said of itself.
 local function try(node, context, attempt)
   local problems = {}
@@ -252,7 +267,8 @@ local function try(node, context, attempt)
   add_recorded(problems)
   local warnings = {}
   add(guarded(CLEANUP_TIME, "", function() warnings = verdict.leftovers() end))
-  local folder = #problems > 0 and context.evidence and context.evidence(node) or nil
+  local bad = #problems > 0 and judge(problems).verdict ~= "skip"
+  local folder = bad and context.evidence and context.evidence(node) or nil
   add(guarded(CLEANUP_TIME, " (in saving the exchange)", function()
     running.capture = verdict.evidence(folder and folder .. "/exchange")[1]
     if folder then sut.save(folder) end
@@ -270,21 +286,6 @@ local function try(node, context, attempt)
   return problems, warnings, running
 end
 
--- The verdict of a list of problems, and their text.
-local function judge(problems)
-  local worst
-  local texts = {}
-  for _, problem in ipairs(problems) do
-    if not worst or RANK[problem.verdict] > RANK[worst.verdict] then worst = problem end
-    texts[#texts + 1] = problem.text or problem.message
-  end
-  if not worst then return { verdict = "pass" } end
-  local result = {}
-  for name, value in pairs(worst) do result[name] = value end
-  result.text = table.concat(texts, "\n")
-  return result
-end
-
 -- What a known failure makes of a verdict.
 local function expect_failure(result, reason)
   if result.verdict == "fail" or result.verdict == "error" then
@@ -299,7 +300,8 @@ end
 
 --- Runs a test: its result, as the runner is told. `context`: file, seed, seed_network, timeout;
 -- started(node, seconds): how long it may be silent now; and for run.all ended(node, result),
--- group_failed(group, result), stopped.
+-- group_failed(group, result), stopped. Where the exchange is to be kept: evidence(node) makes a
+-- folder for it and returns it, and discard(node) removes that.
 function run.test(node, context)
   if node.skip then
     return { verdict = "skip", message = node.skip == true and "skipped" or tostring(node.skip),
@@ -327,6 +329,11 @@ function run.test(node, context)
         result.leftover = table.concat(warnings, "\n")
       end
       if #notes > 0 then result.warning = table.concat(notes, "\n") end
+      local good = result.verdict == "pass" or result.verdict == "xfail"
+      if good and (attempt > 1 or running.xfail) and context.discard then
+        result.capture = nil
+        context.discard(node) -- it was made by an attempt that is no failure
+      end
       result.attempt, result.seconds = attempt, core.monotonic() - begin
       return result
     end

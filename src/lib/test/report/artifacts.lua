@@ -31,7 +31,7 @@ return function(options)
   function report.finish(run)
     for _, test in ipairs(run.tests) do
       if test.bad then
-        local folder = bundle.folder(options.artifacts, test.path, test.index, test.name)
+        local folder = bundle.folder(options.artifacts, test.file, test.index, test.name)
         bundle.make(folder)
         write(folder .. "/failure.txt", ("%s %s\n%s\n%s"):format(words.label(test.verdict),
           words.title(test), words.text(test),

@@ -2,9 +2,13 @@
 local core = require "tcplua.core"
 local words = require "tcplua.test.report.words"
 
--- A value of YAML: what has more than one line is a block, the rest a quoted string.
+-- A value of YAML: what has more than one line is a block, the rest a quoted string. A block takes
+-- its indentation from its first line: if that begins with a blank, the lines are in a string too.
 local function yaml(value, indent)
   if not value:find "\n" then return "'" .. value:gsub("'", "''") .. "'" end
+  if value:find "^%s" then
+    return '"' .. value:gsub('[\\"]', "\\%0"):gsub("\n", "\\n") .. '"'
+  end
   return "|\n" .. words.indent(value, indent)
 end
 

@@ -116,6 +116,7 @@ function words.again(test, options)
     if options[name] then parts[#parts + 1] = ("--%s %s"):format(name, quote(options[name])) end
   end
   if options.port ~= 9000 then parts[#parts + 1] = "--port " .. options.port end
+  if options.timeout ~= 30 then parts[#parts + 1] = ("--timeout %gs"):format(options.timeout) end
   parts[#parts + 1] = "--seed " .. test.seed
   parts[#parts + 1] = quote(test.path .. (test.line and test.name ~= "" and ":" .. test.line or ""))
   return core.printable(table.concat(parts, " "))
