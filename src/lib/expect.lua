@@ -127,7 +127,6 @@ local function begin(self)
   strings.expecting = true
   verdict.at_end(function() return not_expected(expect.leftovers(self)) end)
   expect.attend(self)
-  core.lateness(true)
   strings.asked = self:mode() == "auto" and #strings.list or 0 -- the engine's until then
   if watched and self:mode() ~= "manual" then
     for _, s in ipairs(waiting(strings)) do

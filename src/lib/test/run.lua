@@ -250,6 +250,7 @@ local function try(node, context, attempt)
   local before, empty = census()
   tree.running = running
   context.started(node, run.wall(node, context))
+  core.lateness(true) -- of this test, whichever connections it has
   if #problems == 0 then add(guarded(run.wall(node, context), "", function()
     for _, f in ipairs(around(node, "before_each")) do f() end
     node.f()
