@@ -51,7 +51,7 @@ void source_ready(struct network *network, struct source *source)
     queue_source(network, source);
 }
 
-void source_held(struct network *network, struct source *source, int direction)
+void source_held(struct network *network, struct source *source, unsigned direction)
 {
     source->held |= (uint8_t)(1U << direction);
     queue_source(network, source);

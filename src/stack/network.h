@@ -111,7 +111,7 @@ void source_ready(struct network *network, struct source *source);
 bool network_has_news(const struct network *network);
 
 /* source_ready() where nobody is meant but the hooks of a direction. */
-void source_held(struct network *network, struct source *source, int direction);
+void source_held(struct network *network, struct source *source, unsigned direction);
 
 /* Takes a source out of the queue, before it is freed. */
 void source_forget(struct network *network, struct source *source);
