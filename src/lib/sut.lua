@@ -22,7 +22,8 @@
 --     sut.port              and its port
 --     sut.src, sut.src6     ours on the way there; nil: the host chooses
 --     sut.process           the server's process (tcplua.process), where we started it
---     sut.network           the simulated network (tcplua.sim), a new one in each test
+--     sut.network           the simulated network (tcplua.sim), a new one in each test; those of
+--                           a group with setup have one together
 --
 -- A client under test is started by sut.client.
 --
@@ -47,6 +48,7 @@ local END_TIME <const> = 1      -- and that a server which does not listen any m
 local LOOK_EVERY <const> = 0.005
 local OTHER_FAMILY <const> = 0.1 -- that it may take to listen in its second family
 local ACCEPT_STEP <const> = 0.1
+local REST_TIME <const> = 0.1   -- of a simulation: by then the model has accepted what setup opened
 local KEPT_MAX <const> = 65536  -- bytes of what a program has printed during a test, the last
 local SHELL <const> = "exec 2>&1; "
 local ALOUD <const> = "exec >&2; "
@@ -56,7 +58,10 @@ local printed = {} -- during the test: what they have, by "server" and "client"
 local server      -- { child =, kept = }: the program, while there is one
 local broken      -- why there will never be one
 local model       -- the server of simulations,
-local models = {} -- and the tasks in which it runs
+local acceptors = {} -- the tasks that accept for it,
+local models = {} -- and those in which it runs
+local held = {}   -- for each group with setup that is open: the network and the models it keeps
+local chosen = 1  -- the seed of what is simulated
 
 -- --- what a program prints -----------------------------------------------------------------------
 
@@ -222,21 +227,20 @@ local function serve_model(listener)
   end
 end
 
-local function simulate(seed)
+local function simulate()
   if sut.network then return end
-  sut.network = sim.network { seed = seed & 0x7fffffff, delay = 100e-6 }
+  sut.network = sim.network { seed = chosen & 0x7fffffff, delay = 100e-6 }
   sut.network:host(OURS, OURS6)
   sut.network:host(THEIRS, THEIRS6)
   if not model then return end
   for _, addr in ipairs { THEIRS, THEIRS6 } do
-    task.spawn(serve_model, assert(tcp.listen { addr = addr, port = sut.port }))
+    acceptors[#acceptors + 1] = task.spawn(serve_model,
+      assert(tcp.listen { addr = addr, port = sut.port }))
   end
 end
 
--- Lets the model come to its end, for the test has.
-local function settle_models()
-  local ending = models
-  models = {}
+-- Lets models come to their end, for the test has.
+local function settle(ending)
   for _, each in ipairs(ending) do
     each:join(END_TIME)
     if not each.done then each:cancel() end
@@ -371,7 +375,7 @@ function sut.client(command, options)
   local src, dst = six and THEIRS6 or THEIRS, six and OURS6 or OURS
   local listen = { addr = dst, port = options.port or sut.port, watched = true }
   for name, value in pairs(options.listen or {}) do listen[name] = value end
-  if settings.network == "sim" then simulate(1) end
+  if settings.network == "sim" then simulate() end
   local listener, err = tcp.listen(listen)
   if not listener then error(err, 0) end
   local self = setmetatable({ listener = listener, watched = listen.watched }, Client)
@@ -437,22 +441,38 @@ function sut.save(folder)
   end
 end
 
---- Before each test: the server runs and listens. Raises what it has against that.
+--- Before each test, and each group with setup: the server runs and listens. Raises what it has
+-- against that.
 function sut.begin(seed)
-  printed = {}
+  printed, chosen = {}, seed
   if broken then error(broken, 0) end
   if settings.serve then
     local problem = look_after " after the test before this one was over"
     if server then server.kept:follow() else start_server() end
     if problem then error(problem, 0) end
   elseif settings.network == "sim" and model then
-    simulate(seed)
+    simulate()
   end
+end
+
+--- After setup: what it opened in a simulation stays until sut.release.
+function sut.hold()
+  if sut.network then task.sleep(REST_TIME) end
+  held[#held + 1] = { network = sut.network, models = models }
+  models = {}
+end
+
+--- After teardown. sut.finish is to follow.
+function sut.release()
+  local last = table.remove(held)
+  settle(last and last.models or {})
 end
 
 --- After each test: prints what the server has printed. Raises if it ended badly.
 function sut.check()
-  settle_models()
+  local ending = models
+  models = {}
+  settle(ending)
   local problem = look_after ""
   if server then
     server.kept:flush()
@@ -461,12 +481,12 @@ function sut.check()
   if problem then error(problem, 0) end
 end
 
---- When all that a test left is cleared up.
+--- When all that a test or a group left is cleared up.
 function sut.finish()
-  if sut.network then
-    sut.network:close()
-    sut.network = nil
-  end
+  if not sut.network or held[1] and held[1].network == sut.network then return end
+  for _, each in ipairs(acceptors) do each:cancel() end
+  sut.network:close()
+  sut.network, acceptors = nil, {}
 end
 
 --- At the end of the file.

@@ -327,6 +327,69 @@ end
 ]] }, "--network sim a.lua"), 0, "2 passed")
 end)
 
+t.test("what setup opens in a simulation stays, and the model leaves no task", function()
+  expect(run({ ["a.lua"] = [[
+local test = require "tcplua.test"
+sut.model(function(conn)
+  while true do
+    local line = conn:read_line()
+    if not line then return end
+    conn:send(line)
+  end
+end)
+describe("with", function()
+  local conn
+  setup(function() conn = assert(sut.connect()) end)
+  teardown(function() conn:close() end)
+  for i = 1, 2 do it("asks " .. i, function()
+    assert(conn:send("x\n")); test.equal(conn:read_line(), "x\n")
+    local other <close> = assert(sut.connect())
+    assert(other:send("y\n")); test.equal(other:read_line(), "y\n")
+  end) end
+  describe("inner", function()
+    local second
+    setup(function() second = assert(sut.connect()) end)
+    teardown(function() second:close() end)
+    for i = 3, 4 do it("asks " .. i, function()
+      assert(conn:send("x\n")); test.equal(conn:read_line(), "x\n")
+      assert(second:send("z\n")); test.equal(second:read_line(), "z\n")
+    end) end
+  end)
+end)
+describe("empty", function()
+  setup(function() end)
+  it("five", function() end)
+  it("six", function() end)
+end)
+local count
+for i = 7, 9 do it("leaves no task " .. i, function()
+  local now = #require "tcplua.task".census()
+  test.equal(now, count or now); count = now
+end) end
+]] }, "--network sim a.lua"), 0, "9 passed")
+end)
+
+t.test("the seed chooses what a simulated client does", function()
+  local file <const> = [[
+local tcp = require "tcplua.tcp"
+it("connects", function()
+  local client <close> = sut.client(nil, { model = function(src, dst, port)
+    local conn <close> = assert(tcp.connect { src = src, dst = dst, port = port })
+  end })
+  local conn <close> = assert(client:accept())
+  print("ISN", conn:segments()[1].tcp.seq)
+  error "shows it"
+end)
+]]
+  local function isn(seed)
+    return run({ ["a.lua"] = file }, "--network sim --seed " .. seed .. " a.lua").out
+      :match "ISN%s+(%d+)"
+  end
+  local first = isn(1)
+  t.equal(isn(1), first)
+  t.equal(isn(2) ~= first, true)
+end)
+
 t.test("checks say what was wanted", function()
   local checks <const> = {
     { "test.equal('a', 'b')", 'value: wanted "b", got "a"' },

@@ -372,13 +372,16 @@ run_group = function(group, context)
   if not has_selected(group) then return end
   local problem
   if group.around.setup and not group.skip then
-    problem = prepare(context, 1)
+    local seed = seed_of(context.seed, "setup", group.first or 1)
+    if context.seed_network then core.seed(seed) end
+    problem = prepare(context, seed)
   end
   local before, empty = census()
   if not group.skip then
     for _, f in ipairs(group.around.setup or {}) do
       problem = problem or guarded(context.timeout, " (in setup)", f)
     end
+    if group.around.setup then problem = guarded(CLEANUP_TIME, "", sut.hold) or problem end
   end
   local recorded = { problem }
   add_recorded(recorded)
@@ -399,6 +402,9 @@ run_group = function(group, context)
   for _, f in ipairs(group.skip and {} or reverse(group.around.teardown or {})) do
     problems[#problems + 1] = guarded(CLEANUP_TIME, " (in teardown)", f)
   end
+  if group.around.setup and not group.skip then
+    problems[#problems + 1] = guarded(CLEANUP_TIME, "", sut.release)
+  end
   add_recorded(problems)
   if not problem and #problems == 0 and group.around.setup then
     local lines = left_open(before)
@@ -408,6 +414,7 @@ run_group = function(group, context)
     end
   end
   clear(before, empty)
+  sut.finish()
   if #problems > 0 then context.group_failed(group, judge(problems)) end
 end
 
