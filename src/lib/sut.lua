@@ -37,6 +37,7 @@ local sim = require "tcplua.sim"
 local task = require "tcplua.task"
 local tcp = require "tcplua.tcp"
 local test = require "tcplua.test"
+local tree = require "tcplua.test.tree"
 local verdict = require "tcplua.verdict"
 
 local sut = {}
@@ -363,6 +364,9 @@ local CLIENT_OPTIONS <const> = { family = true, port = true, model = true, liste
 -- client to start, and on the host's network, where it could not be told from anybody else's.
 function sut.client(command, options)
   options = check.options(options or {}, CLIENT_OPTIONS)
+  if not tree.running then
+    check.fail "sut.client: no test runs, with which it would end: before_each may start one"
+  end
   command = command or settings.client
   if settings.network == "host" then
     test.skip "a client under test needs the lab or a simulation"

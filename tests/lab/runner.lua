@@ -369,6 +369,20 @@ end) end
 ]] }, "--network sim a.lua"), 0, "9 passed")
 end)
 
+t.test("a client under test belongs to a test", function()
+  local result = run({ ["a.lua"] = [[
+setup(function() sut.client(nil, { model = print }) end)
+it("is not reached", function() end)
+]] }, "--network sim a.lua")
+  expect(result, 1, "sut.client: no test runs, with which it would end")
+  t.equal(result.out:find("left open", 1, true), nil)
+  result = run({ ["a.lua"] = [[
+setup(function() pcall(sut.client, "exec sleep 60;") end)
+it("passes", function() end)
+]] }, "a.lua")
+  expect(result, 0, "1 passed")
+end)
+
 t.test("the seed chooses what a simulated client does", function()
   local file <const> = [[
 local tcp = require "tcplua.tcp"
