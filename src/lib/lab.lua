@@ -307,6 +307,9 @@ local function add_link(self, number, fields)
   for name, value in pairs(check.options(fields)) do
     if name == "mtu" then mtu = value elseif type(name) == "string" then settings[name] = value end
   end
+  if host_of(self, fields[1]) == host_of(self, fields[2]) then
+    check.fail(("links: '%s' cannot be linked to itself"):format(fields[1]))
+  end
   local ends = {}
   for i = 1, 2 do
     local here, other = host_of(self, fields[i]), host_of(self, fields[3 - i])
@@ -376,8 +379,17 @@ end
 
 local function build(self, options)
   self.switch = assert(core.netns())
+  local owners = {}
   for name, fields in pairs(options.hosts) do
     local new = new_host(name, fields)
+    for _, address in ipairs(new.addresses) do
+      local _, text = core.address(address.text)
+      if owners[text] and owners[text] ~= name then
+        check.fail(("hosts: '%s' and '%s' both have the address %s"):format(owners[text], name,
+          address.text))
+      end
+      owners[text] = name
+    end
     new.space = assert(core.netns())
     self.hosts[name] = new
   end
