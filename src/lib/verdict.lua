@@ -117,9 +117,9 @@ function verdict.take()
 end
 
 --- Registers `f` to be asked once, when the running test is over, for a list of lines: what came
--- and nobody looked at.
+-- and nobody looked at. Where no tests run, nobody ever asks, and nothing is kept.
 function verdict.at_end(f)
-  closers[#closers + 1] = f
+  if collecting then closers[#closers + 1] = f end
 end
 
 --- Asks all that was registered: a list of lines.
@@ -135,7 +135,7 @@ end
 --- Registers a witness of the running test, to be asked when it has failed: save(prefix) puts what
 -- it knows into files whose names begin so, and returns a list of paths; draw() tells it in a text.
 function verdict.at_failure(save, draw)
-  witnesses[#witnesses + 1] = { save = save, draw = draw }
+  if collecting then witnesses[#witnesses + 1] = { save = save, draw = draw } end
 end
 
 --- What the last of those that can draw has to tell; nil if there is none.

@@ -42,6 +42,25 @@ local function after(seconds, f)
   end)
 end
 
+-- Before the tests that collect, as the runner does.
+t.test("in a plain script nothing is kept of a connection that is over", function()
+  local function used()
+    for _ = 1, 20 do
+      local conn = ends()
+      conn:none({ data = "never" }, 0.1)
+      conn:abort()
+      core.reset()
+      task.reset()
+    end
+    collectgarbage()
+    collectgarbage()
+    return collectgarbage "count"
+  end
+  used()
+  local before = used()
+  t.equal(used() - before < 20, true, "a KiB for each connection and more stays behind")
+end)
+
 t.test("expect takes the first that matches and leaves the others; next takes the next", function()
   local conn, peer = ends()
   for i = 1, 3 do peer:inject { data = "line " .. i .. "\n" } end

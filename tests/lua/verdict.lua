@@ -41,6 +41,7 @@ t.test("what was recorded is taken once, in order", function()
 end)
 
 t.test("leftovers are asked for once", function()
+  verdict.collect()
   verdict.at_end(function() return { "a", "b" } end)
   verdict.at_end(function() end)
   verdict.at_end(function() return { "c" } end)
