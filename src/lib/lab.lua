@@ -38,6 +38,11 @@
 --     local conn <close> = assert(home.hosts.us:connect { dst = "203.0.113.2", port = 80 })
 --     print(#assert(conn:read_all()))
 --
+-- A host has settings of the kernel (sysctl) of its own. Some may be given, as in { "192.0.2.1/24",
+-- sysctl = { ["net.ipv4.tcp_congestion_control"] = "reno" } }; host:sysctl(NAME [, VALUE]) tells
+-- and changes them. lab.sysctl does so for the network that the script itself is in, whose kernel
+-- is the one under test in `tcplua test`.
+--
 -- What a link does to datagrams is done by us, with the words of tcplua.sim: a table has mtu (that
 -- of its interfaces, 1500) and what paths are like; both ways are the same until somebody changes
 -- one of them. Datagrams pass while the script waits, as it does for a program or a connection.
@@ -145,6 +150,29 @@ function host:serve(options, port, timeout)
   end
 end
 
+-- Asks for a setting or, with a value, changes it by what ask(name, value) does.
+local function setting(ask, name, value)
+  if type(name) ~= "string" then
+    check.fail("sysctl: a name expected, such as net.ipv4.tcp_sack, got " .. type(name))
+  end
+  if type(value) == "boolean" then value = value and 1 or 0 end
+  if value ~= nil and type(value) ~= "string" and math.type(value) ~= "integer" then
+    check.fail(("sysctl: %s: a string or a whole number expected, got %s"):format(
+      core.escape(name), type(value)))
+  end
+  local said, err = ask(name, value)
+  if err and err.kind == "usage" then check.fail("sysctl: " .. err.message) end
+  return said, err
+end
+
+--- Tells a setting of the kernel on this host, such as "net.ipv4.tcp_sack", as a string; with a
+-- value, changes it, and returns true. Nil and an error if the kernel has no such setting, or
+-- refuses the value.
+function host:sysctl(name, value)
+  local function ask(...) return self.space:raw_sysctl(...) end
+  return setting(ask, name, value)
+end
+
 -- The address of ours for a call; of that family if the options name a peer.
 local function own_address(self, dst)
   if not self.engine then
@@ -190,7 +218,8 @@ local function read_address(name, text)
 end
 
 local function new_host(name, fields)
-  local self = setmetatable({ name = name, addresses = {}, ends = {}, residents = {} }, host)
+  local self = setmetatable({ name = name, addresses = {}, ends = {}, residents = {},
+    settings = {} }, host)
   for key, value in pairs(check.options(fields)) do
     if math.type(key) == "integer" then
       self.addresses[key] = read_address(name, value)
@@ -198,6 +227,8 @@ local function new_host(name, fields)
       self[key] = value == true
     elseif key == "nat" then
       self.nat = value
+    elseif key == "sysctl" then
+      self.settings = check.options(value)
     else
       check.fail(("host '%s': unknown option '%s'"):format(name, core.escape(tostring(key))))
     end
@@ -395,6 +426,7 @@ local function build(self, options)
   end
   for i, fields in ipairs(options.links) do add_link(self, i, fields) end
   for _, each in pairs(self.hosts) do
+    for name, value in pairs(each.settings) do assert(each:sysctl(name, value)) end
     if each.router then assert(each.space:raw_forward()) end
     if each.nat then translate(each) end
     if each.engine then move_in(each) else give_addresses(each) end
@@ -406,9 +438,9 @@ end
 
 --- Makes a network: `hosts`, by name, lists of addresses with their prefixes, and router = true for
 -- one that forwards, nat = NEIGHBOUR for one that does so in its own name, engine = true for one
--- that is ours; `links`, a list of two names each and what the link is like; `seed` (that of
--- --seed, or a new one). Raises what stands against it: an error of kind environment where the
--- kernel refuses.
+-- that is ours, sysctl = a table of settings; `links`, a list of two names each and what the link
+-- is like; `seed` (that of --seed, or a new one). Raises what stands against it: an error of kind
+-- environment where the kernel refuses.
 function lab.network(options)
   options = check.options(options, { hosts = true, links = true, seed = true })
   check.list("links", options.links)
@@ -421,6 +453,12 @@ function lab.network(options)
     error(err, 0)
   end
   return self
+end
+
+--- The same as host:sysctl, of the private network that this script is in: of the kernel which is
+-- the peer in `tcplua --lab`, and the server or the client under test.
+function lab.sysctl(name, value)
+  return setting(core.sysctl, name, value)
 end
 
 return lab

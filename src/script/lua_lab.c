@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "host/netns.h"
+#include "host/sysctl.h"
 #include "script/modules.h"
 #include "script/util.h"
 #include "stack/stack.h"
@@ -127,6 +128,40 @@ static int space_raw_forward(lua_State *L)
     return push_outcome(L, netns_forward(check_space(L, 1), &err), &err);
 }
 
+/* [-0, +(1|2), m] Tells the setting at `index`, or changes it if a value is behind it, of the
+ * namespace that the process is in, or goes to for it. */
+static int push_sysctl(lua_State *L, int index, const int *netns)
+{
+    struct error err;
+    const char *name = check_text(L, index), *value = luaL_optstring(L, index + 1, NULL);
+    char text[SYSCTL_TEXT];
+    int back = netns ? netns_enter(*netns, &err) : -1;
+    bool good = (!netns || back >= 0) &&
+                (value ? sysctl_write(name, value, &err) : sysctl_read(name, text, &err));
+    if (back >= 0)
+        netns_leave(back);
+    if (!good || value)
+        return push_outcome(L, good, &err);
+    lua_pushstring(L, text);
+    return 1;
+}
+
+/* sysctl(name [, value]) -> value | true | nil, error: of the private network of the process */
+static int core_sysctl(lua_State *L)
+{
+    if (!the_network(L)->options.lab[0])
+        return raise_mistake(L, "there is no private network with settings of its own here: that "
+                                "takes 'tcplua --lab' or 'tcplua test'");
+    return push_sysctl(L, 1, NULL);
+}
+
+/* raw_sysctl(name [, value]): the same of this one */
+static int space_raw_sysctl(lua_State *L)
+{
+    const int netns = check_space(L, 1);
+    return push_sysctl(L, 2, &netns);
+}
+
 /* raw_fd() -> its descriptor */
 static int space_raw_fd(lua_State *L)
 {
@@ -215,6 +250,7 @@ void open_lab(lua_State *L)
         {"raw_route", space_raw_route},
         {"raw_forward", space_raw_forward},
         {"raw_inhabit", space_raw_inhabit},
+        {"raw_sysctl", space_raw_sysctl},
         {"raw_fd", space_raw_fd},
         {"close", space_close},
         {NULL, NULL},
@@ -226,6 +262,7 @@ void open_lab(lua_State *L)
     static const luaL_Reg functions[] = {
         {"netns", core_netns},
         {"prefix", core_prefix},
+        {"sysctl", core_sysctl},
         {NULL, NULL},
     };
     static const luaL_Reg resident_methods[] = {

@@ -252,6 +252,42 @@ t.test("what the manual shows", function()
   assert(process.run { "rm", "-r", folder })
 end)
 
+t.test("each host, and the lab, has kernel settings of its own", function()
+  local before <const> = lab.sysctl "net.ipv4.tcp_sack"
+  local net <close> = lab.network { links = { { "a", "b" } }, hosts = {
+    a = { "10.0.0.1/24", sysctl = { ["net.ipv4.tcp_congestion_control"] = "reno",
+      ["net.ipv4.tcp_sack"] = false, ["net.ipv4.conf.eth0.forwarding"] = 1 } },
+    b = { "10.0.0.2/24" } } }
+  local a, b <const> = net.hosts.a, net.hosts.b
+  t.equal(a:sysctl "net.ipv4.tcp_congestion_control", "reno")
+  t.equal(a:sysctl "net.ipv4.tcp_sack", "0")
+  t.equal(a:sysctl "net/ipv4/conf/eth0/forwarding", "1")
+  t.equal(a:run "cat /proc/sys/net/ipv4/tcp_sack".out, "0\n")
+  t.equal(b:sysctl "net.ipv4.tcp_sack", "1")
+  t.equal(b:sysctl("net.ipv4.tcp_rmem", "4096 5000 6000"), true)
+  t.equal(b:sysctl "net.ipv4.tcp_rmem", "4096\t5000\t6000")
+  t.equal(lab.sysctl "net.ipv4.tcp_sack", before)
+  t.equal(lab.sysctl("net.ipv4.tcp_sack", 0), true)
+  t.equal(lab.sysctl "net.ipv4.tcp_sack", "0")
+  t.equal(b:sysctl "net.ipv4.tcp_sack", "1")
+  assert(lab.sysctl("net.ipv4.tcp_sack", before))
+
+  local none, err = b:sysctl("net.ipv4.no_such", 1)
+  t.equal(none, nil)
+  t.equal(err.code, "ENOENT")
+  t.contains(err.message, "no setting net.ipv4.no_such")
+  none, err = b:sysctl("net.ipv4.tcp_sack", "many")
+  t.equal(none, nil)
+  t.contains(err.message, "the kernel refused 'many' for net.ipv4.tcp_sack")
+  for _, name in ipairs { "kernel.hostname", "net/../kernel/hostname", "net.//.kernel", "net",
+    "network.x", "net." .. ("x"):rep(300) } do
+    local _, said = pcall(b.sysctl, b, name)
+    t.contains(said, "is no setting of a network")
+  end
+  t.contains(select(2, pcall(b.sysctl, b, "net.ipv4.tcp_sack", {})), "a whole number expected")
+  t.contains(select(2, pcall(b.sysctl, b)), "a name expected")
+end)
+
 t.test("hosts of ours end with their network", function()
   local before = select(2, core.census())
   local net = make_ours()
@@ -311,6 +347,7 @@ t.test("what cannot be is said", function()
   refused("both have the address 2001:db8::1", { a = { "2001:db8::1/64" },
     b = { "2001:db8::1/64" } }, { { "a", "b" } })
   refused("unknown option 'gate'", { a = { gate = 1 } })
+  refused("no setting net.ipv4.no_such", { a = { sysctl = { ["net.ipv4.no_such"] = 1 } } })
   refused("our engine is no router", { a = { "10.0.0.1/24", engine = true, router = true } })
   refused("nat: 'c' is no neighbour", { a = { "10.0.0.1/24", nat = "c" } })
   refused("no neighbour has an address of the prefix of 10.0.9.1/24", { a = { "10.0.9.1/24" },

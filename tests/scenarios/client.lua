@@ -1,5 +1,6 @@
 -- A client: how it opens, what it makes of answers to its SYN, and that it does as it is told.
 local expect = require "tcplua.expect"
+local lab = require "tcplua.lab"
 local peer = require "peer"
 local test = require "tcplua.test"
 
@@ -34,6 +35,15 @@ describe("the SYN", function()
     local conn <close> = peer.called {}
     conn:next { flags = "S" }
     conn:none({ flags = "S" }, 0.5)
+  end)
+
+  -- Linux sends four a second apart first, since 6.5, unless it is told to do as RFC 6298 says.
+  it("waits twice as long before each SYN #syn_without_backoff", function()
+    if sut.process then lab.sysctl("net.ipv4.tcp_syn_linear_timeouts", 0) end
+    local conn <close> = peer.called {}
+    local list = {}
+    for i = 1, 3 do list[i] = conn:next { flags = "S", timeout = 6 } end
+    expect.doubling(list)
   end)
 
   it("has another ISN each time #client_isn_constant", function()

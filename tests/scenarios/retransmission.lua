@@ -63,6 +63,17 @@ it("waits twice as long each time #rto_without_backoff", function()
   expect.doubling(list)
 end)
 
+-- An ACK of what was sent twice tells no round trip (Karn): the time that came of waiting stays
+-- until one does. It is 0.8 s at least here.
+it("keeps its long time after a repeated segment was acknowledged #backoff_forgotten", peer.both,
+  function(row)
+    local conn <close> = ask(row, "say 100; read 1; say 100; drain")
+    for _ = 1, 3 do conn:next { seq = 1, len = 100 } end
+    conn:inject { data = "x", ack = 101, win = 65535 }
+    local first = conn:expect { seq = 101, len = 100 }
+    conn:next { seq = 101, len = 100, since = first, after = 0.6 }
+  end)
+
 it("does not repeat what was acknowledged #deaf_to_ack", function()
   local conn <close>, at = ask({}, "say 100; drain")
   conn:expect { seq = 1, len = 100 }
@@ -141,6 +152,27 @@ it("has more on its way with each ACK #window_stands_still", peer.both, function
   take(conn, 10)
   acknowledge(conn, 10)
   conn:expect { seq = 22001, len = 1000, timeout = 0.5 }
+end)
+
+-- The number behind the last byte that has come.
+local function behind_all(conn)
+  local behind = 1
+  for _, s in ipairs(conn:segments()) do
+    if s.direction == "in" and s.len > 0 then behind = math.max(behind, s.seq + s.len) end
+  end
+  return behind
+end
+
+-- Half of the ten that were on their way (RFC 5681), seven tenths of them with CUBIC (RFC 9438).
+it("has less on its way after a loss #window_kept_at_loss", peer.both, function(row)
+  local conn <close> = ask(row, "set congestion reno; say 60000; drain", SACK)
+  take(conn, 10)
+  peer.sack(conn, 1, { 1001, 4001 })
+  conn:expect { seq = 1, retransmission = true }
+  local at = behind_all(conn)
+  conn:inject { ack = at, win = 65535 }
+  conn:expect { seq = at, len = 1000 }
+  conn:none({ seq = "> " .. at + 7999 }, 0.15)
 end)
 
 it("ignores an ACK with an old timestamp #old_timestamp_taken", peer.both, function(row)

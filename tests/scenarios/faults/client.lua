@@ -141,6 +141,11 @@ return {
     end,
   },
 
+  syn_without_backoff = {
+    wrong = "the SYN is repeated each second",
+    options = { max_rto = 1 },
+  },
+
   syn_without_mss = {
     wrong = "the SYN says no MSS",
     on_send = function(_, s)

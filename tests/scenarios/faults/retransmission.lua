@@ -1,6 +1,7 @@
 -- Faults of retransmission.lua. Where the timer would hide on a busy machine what the fault breaks,
 -- it waits for longer than any scenario.
 local peer = require "peer"
+local task = require "tcplua.task"
 
 local PATIENT <const> = { min_rto = 20 }
 
@@ -24,6 +25,19 @@ return {
     on_receive = function(conn, s)
       local info = conn:info()
       if s.ack then s.ack = math.min(s.ack, info.snd_nxt - info.iss & 0xffffffff) end
+    end,
+  },
+
+  backoff_forgotten = {
+    wrong = "after an ACK of what was repeated, the timer begins with 200 ms again",
+    on_send = function(conn, s, memory)
+      memory.repeated = memory.repeated or s.retransmission
+      if s.len == 0 or s.retransmission or not memory.repeated then return true end
+      local packet = s.packet:copy()
+      task.spawn(function()
+        task.sleep(0.2)
+        if not conn:closed() then conn:raw_transmit(packet) end
+      end)
     end,
   },
 
@@ -129,6 +143,19 @@ return {
   sacked_sent_again = {
     wrong = "with a segment that was lost, all behind it go again",
     on_send = repeat_all,
+  },
+
+  window_kept_at_loss = {
+    wrong = "what SACK says is missing goes again, and the congestion window stays as it is",
+    options = { min_rto = 20, rack = false },
+    on_send = function(_, s, memory)
+      if s.len > 0 then memory[s.seq] = s.packet:copy() end
+    end,
+    on_receive = function(conn, s, memory)
+      if not s.options.sack then return true end
+      conn:raw_transmit(memory[s.ack])
+      return false
+    end,
   },
 
   window_stands_still = {
