@@ -156,7 +156,8 @@ local function setting(ask, name, value)
     check.fail("sysctl: a name expected, such as net.ipv4.tcp_sack, got " .. type(name))
   end
   if type(value) == "boolean" then value = value and 1 or 0 end
-  if value ~= nil and type(value) ~= "string" and math.type(value) ~= "integer" then
+  if math.type(value) == "integer" then value = tostring(value) end
+  if value ~= nil and type(value) ~= "string" then
     check.fail(("sysctl: %s: a string or a whole number expected, got %s"):format(
       core.escape(name), type(value)))
   end
@@ -312,16 +313,13 @@ function network:close()
   for _, carrier in ipairs(self.carriers) do
     if not carrier.done then carrier:cancel() end
   end
-  for _, each in ipairs(self.links) do
-    each.there.into:close()
-    each.back.into:close()
-  end
+  for _, ending in ipairs(self.ends) do ending:close() end
   for _, each in pairs(self.hosts) do
     for _, resident in ipairs(each.residents) do resident:close() end
     if each.space then each.space:close() end
   end
   if self.switch then self.switch:close() end
-  self.carriers, self.links, self.hosts, self.switch = {}, {}, {}, nil
+  self.carriers, self.ends, self.links, self.hosts, self.switch = {}, {}, {}, {}, nil
 end
 
 network.__close = network.close
@@ -348,6 +346,7 @@ local function add_link(self, number, fields)
     assert(here.space:raw_join(iface, self.switch, middle, mtu))
     here.ends[#here.ends + 1] = { iface = iface, neighbour = other, side = i }
     ends[i] = assert(core.open_end(self.switch:raw_fd(), middle, self.seed + 2 * number + i))
+    table.insert(self.ends, ends[i])
   end
   local new = setmetatable({
     there = setmetatable({ into = ends[2], settings = {} }, path),
@@ -445,7 +444,7 @@ function lab.network(options)
   options = check.options(options, { hosts = true, links = true, seed = true })
   check.list("links", options.links)
   if type(options.hosts) ~= "table" then check.fail "hosts: a table of names expected" end
-  local self = setmetatable({ hosts = {}, links = {}, carriers = {},
+  local self = setmetatable({ hosts = {}, links = {}, ends = {}, carriers = {},
     seed = options.seed or core.given_seed() or math.random(1, 0x7fffffff) }, network)
   local ok, err = pcall(build, self, options)
   if not ok then

@@ -96,12 +96,13 @@ function reference.page()
   return table.concat(parts, "\n")
 end
 
---- What the page says of a module, a protocol, or the functions of that name; nil if nothing.
+--- What the page says of a module, a protocol, or the functions of that name; nil if nothing. The
+-- last part of a module's name will do, "puppet".
 function reference.find(word)
   local parts = {}
   for _, name in ipairs(MODULES) do
     local manual = assert(reference.module(name))
-    if manual.name == word or manual.name == "tcplua." .. word then
+    if ("." .. manual.name):sub(-#word - 1) == "." .. word then
       parts[#parts + 1] = module_page(manual)
     else
       for _, f in ipairs(manual.functions) do

@@ -9,7 +9,7 @@
 --     message   one sentence; text: the whole explanation, which is its tostring too
 --     file, line             where the script asked
 --     wanted, got            both sides, where there are two
---     lateness, capture      seconds that the tester was late; a file with the packets
+--     lateness               seconds that the tester was late
 --     drawn                  the text shows the exchange, which is otherwise added to it
 --
 -- `tcplua test` takes what was recorded after each test; in a plain script it is printed on stderr.

@@ -383,10 +383,7 @@ static int writer_close(lua_State *L)
     bool complete = !writer || capture_complete(writer, &err);
     if (writer && !capture_close(writer, &failure))
         return push_failure(L, &failure);
-    if (!complete)
-        return push_failure(L, &err);
-    lua_pushboolean(L, 1);
-    return 1;
+    return push_outcome(L, complete, &err);
 }
 
 /* --- filters ------------------------------------------------------------------------------------

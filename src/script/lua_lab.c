@@ -24,15 +24,6 @@ static int check_space(lua_State *L, int index)
     return space->fd;
 }
 
-/* Pushes what a function returns that can fail. */
-static int push_outcome(lua_State *L, bool good, const struct error *err)
-{
-    if (!good)
-        return push_failure(L, err);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
 /* netns() -> namespace | nil, error */
 static int core_netns(lua_State *L)
 {
@@ -133,7 +124,7 @@ static int space_raw_forward(lua_State *L)
 static int push_sysctl(lua_State *L, int index, const int *netns)
 {
     struct error err;
-    const char *name = check_text(L, index), *value = luaL_optstring(L, index + 1, NULL);
+    const char *name = check_text(L, index), *value = opt_text(L, index + 1);
     char text[SYSCTL_TEXT];
     int back = netns ? netns_enter(*netns, &err) : -1;
     bool good = (!netns || back >= 0) &&

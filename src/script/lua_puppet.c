@@ -123,14 +123,6 @@ int conn_raw_draft(lua_State *L)
     return 1;
 }
 
-static int push_done(lua_State *L, bool done, const struct error *err)
-{
-    if (!done)
-        return push_failure(L, err);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
 /* [-0, +0, v] The bytes of the packet or of the string at index 2. */
 static const uint8_t *check_bytes(lua_State *L, size_t *length)
 {
@@ -150,7 +142,7 @@ int conn_raw_transmit(lua_State *L)
     size_t length;
     const uint8_t *bytes = check_bytes(L, &length);
     struct error err;
-    return push_done(L, puppet_transmit(puppet, bytes, length, &err), &err);
+    return push_outcome(L, puppet_transmit(puppet, bytes, length, &err), &err);
 }
 
 /* raw_inject(packet or bytes) -> true | nil, error: made by hand; the engine takes note of it */
@@ -162,7 +154,7 @@ int conn_raw_inject(lua_State *L)
     struct error err;
     bool done = puppet_inject(puppet, bytes, length, &err);
     endpoint_serve(puppet->endpoint);
-    return push_done(L, done, &err);
+    return push_outcome(L, done, &err);
 }
 
 /* raw_receive(packet or bytes): in, past the hook */

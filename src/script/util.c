@@ -53,6 +53,14 @@ int push_failure(lua_State *L, const struct error *err)
     return 2;
 }
 
+int push_outcome(lua_State *L, bool good, const struct error *err)
+{
+    if (!good)
+        return push_failure(L, err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 int raise_error(lua_State *L, const struct error *err)
 {
     push_error(L, err);

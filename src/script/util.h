@@ -19,6 +19,10 @@ struct network;
  * message. */
 int push_failure(lua_State *L, const struct error *err);
 
+/* [-0, +(1|2), m] What a function returns that can fail and has nothing else to tell: true, or what
+ * push_failure() pushes. Returns how many that are. */
+int push_outcome(lua_State *L, bool good, const struct error *err);
+
 /* [-0, +1, m] The error object alone. */
 void push_error(lua_State *L, const struct error *err);
 

@@ -54,7 +54,7 @@ local function problem_of(err)
   if verdict.is(err) then
     return { verdict = err.verdict, message = err.message, text = err.text or err.message,
       at_file = err.file, at_line = err.line, wanted = err.wanted, got = err.got,
-      lateness = err.lateness, capture = err.capture, drawn = err.drawn }
+      lateness = err.lateness, drawn = err.drawn }
   end
   local problem = { verdict = "error" }
   if core.is_error(err) then
