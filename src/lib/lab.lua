@@ -58,7 +58,7 @@ local tcp = require "tcplua.tcp"
 
 local lab = {}
 
-local IFACE_MTU <const> = 1500
+local IFACE_MTU <const>, MTU_LEAST <const>, MTU_MOST <const> = 1500, 68, 65535
 local SERVE_TIME <const> = 10 -- seconds until a program listens
 local LOOK_EVERY <const> = 0.005
 
@@ -96,9 +96,10 @@ function link:down() return self:set { down = true } end
 --- Datagrams pass again.
 function link:up() return self:set { down = false } end
 
--- Frames go on from one end to the other, in a task of their own. The ends are closed to end it.
-local function carry(from, to)
-  return task.spawn(function()
+-- Frames go on from one end to the other, in a task of their own: of `owner`, in words. The ends
+-- are closed to end it.
+local function carry(owner, from, to)
+  local carrier = task.spawn(function()
     while true do
       local count = from:raw_forward(to)
       if not count then return end -- the interface is gone, and so is its host
@@ -106,6 +107,8 @@ local function carry(from, to)
       else task.sleep(0) end
     end
   end)
+  carrier.text = owner
+  return carrier
 end
 
 -- --- hosts ---------------------------------------------------------------------------------------
@@ -334,7 +337,12 @@ end
 local function add_link(self, number, fields)
   local settings, mtu = {}, IFACE_MTU
   for name, value in pairs(check.options(fields)) do
-    if name == "mtu" then mtu = value elseif type(name) == "string" then settings[name] = value end
+    if name == "mtu" then
+      mtu = check.count("mtu", value, nil, MTU_LEAST)
+      if mtu > MTU_MOST then check.fail(("mtu: %d at most, got %d"):format(MTU_MOST, mtu)) end
+    elseif type(name) == "string" then
+      settings[name] = value
+    end
   end
   if host_of(self, fields[1]) == host_of(self, fields[2]) then
     check.fail(("links: '%s' cannot be linked to itself"):format(fields[1]))
@@ -354,8 +362,8 @@ local function add_link(self, number, fields)
   }, link)
   self.links[number] = new
   assert(new:set(settings))
-  table.insert(self.carriers, carry(ends[1], ends[2]))
-  table.insert(self.carriers, carry(ends[2], ends[1]))
+  table.insert(self.carriers, carry(self.text, ends[1], ends[2]))
+  table.insert(self.carriers, carry(self.text, ends[2], ends[1]))
 end
 
 -- The host's interfaces get its addresses. A router looks for neighbours (NDP) from its link-local
@@ -444,7 +452,10 @@ function lab.network(options)
   options = check.options(options, { hosts = true, links = true, seed = true })
   check.list("links", options.links)
   if type(options.hosts) ~= "table" then check.fail "hosts: a table of names expected" end
+  local at = check.place()
   local self = setmetatable({ hosts = {}, links = {}, ends = {}, carriers = {},
+    text = ("lab.network made at %s:%d"):format(at and at.short_src or "?", at and
+      at.currentline or 0),
     seed = options.seed or core.given_seed() or math.random(1, 0x7fffffff) }, network)
   local ok, err = pcall(build, self, options)
   if not ok then

@@ -157,6 +157,14 @@ local function how_it_ended(result)
     or ("ended with status %d"):format(result.code)
 end
 
+-- The same of one that a signal has killed, the program itself or, which the shell tells by its
+-- status, what it ran; nil of another.
+local function how_it_crashed(result)
+  if result.signal then return how_it_ended(result) end
+  local by_shell = result.code - 128
+  if by_shell > 0 and by_shell <= 64 then return "was killed by signal number " .. by_shell end
+end
+
 local function stop_server()
   if not server then return end
   local ending = server
@@ -333,17 +341,26 @@ end
 --- Waits until it has ended: { code = 0 } or { signal = "KILL" }; nil and an error if it goes on.
 -- A simulated one has ended with code 0 when its function has returned.
 function Client:wait(timeout)
-  if self.process then return self.process:wait(timeout) end
+  if self.process then
+    local result, err = self.process:wait(timeout)
+    self.told = result ~= nil
+    return result, err
+  end
   local _, err = self.task:join(timeout)
   if not self.task.done then return nil, err end
   return { code = 0 }
 end
 
---- Ends it and the listener. Closing again does nothing; the end of the test does it too.
+--- Ends it and the listener. Closing again does nothing; the end of the test does it too. One that
+-- a signal has killed before makes the test fail, unless client:wait() has told of that.
 function Client:close()
   if self.closed then return end
   self.closed = true
   if self.process then
+    if not self.told and not self.process:running() then
+      local how = how_it_crashed(self.process:wait(0))
+      if how then verdict.record(verdict.failure { message = "the client under test " .. how }) end
+    end
     self.kept:close()
     self.process:close()
   else

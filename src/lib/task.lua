@@ -214,13 +214,14 @@ function task.limit(when, err, now)
   limit, limit_error, limit_now = when or huge, err, now or huge
 end
 
---- The tasks that have not ended: a list of { task =, text = }; the text says where each waits.
+--- The tasks that have not ended: a list of { task =, text = }; the text says where each waits, or
+-- whose it is, if whoever began it has set its field `text`.
 function task.census()
   local list = {}
   local function describe(me)
     if me == current then return end
-    local text, level = "a task that waits", 0
-    while true do
+    local text, level = me.text or "a task that waits", 0
+    while not me.text do
       local at = debug.getinfo(me.thread, level, "Sl")
       if not at then break end
       if at.what ~= "C" and not at.short_src:find "^tcplua/" then

@@ -359,6 +359,8 @@ t.test("what cannot be is said", function()
     "host 'b' is the kernel's")
   t.contains(select(2, pcall(mixed.hosts.a.connect, mixed.hosts.a, { dst = "::2", port = 80 })),
     "host 'a' has no address of the family of ::2")
+  refused("mtu: a whole number from 68 expected, got 10", { a = { "10.0.0.1/24" },
+    b = { "10.0.0.2/24" } }, { { "a", "b", mtu = 10 } })
   refused("loss", { a = { "10.0.0.1/24" }, b = { "10.0.0.2/24" } }, { { "a", "b", loss = 2 } })
 end)
 

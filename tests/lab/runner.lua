@@ -123,10 +123,12 @@ end)
   t.contains(result.out, "\n1 passed, 1 error in")
   t.contains(result.err, "tcplua: interrupted by signal 2 during ./a_test.lua:3: is cut; "
     .. "1 of 2 files had not begun")
-  result = run(files, "-j 1 --format tap .")
+  result = run(files, "-j 1 --format tap --junit out.xml .")
   t.equal(result.signal, "INT")
   t.contains(result.out, "not ok 2")
   t.contains(result.out, "Bail out! interrupted by signal 2")
+  t.contains(read(result.folder .. "/out.xml"), '<error message="interrupted by signal 2 during')
+  t.contains(run(files, "-j 1 --format json .").out, '"interrupted":"interrupted by signal 2')
 end)
 
 t.test("what ends or holds up its process is an error of one test, and the others run", function()
@@ -265,14 +267,18 @@ it("leaves garbage, which is no leak", function()
   assert(process.spawn { "sleep", "600" })
   assert(tcp.listen { addr = "192.0.2.1", port = 82 })
 end)
+it("leaves a network", function()
+  keep[1] = require "tcplua.lab".network { links = { { "a", "b" } },
+    hosts = { a = { "10.0.0.1/24" }, b = { "10.0.0.2/24" } } }
+end)
 it("leaves nothing", function()
   local l <close> = assert(tcp.listen { addr = "192.0.2.1", port = 80 })
   local t = task.spawn(function() task.sleep(0.01) end)
   t:join()
 end)
-]] }, "a.lua"), 1, "2 passed, 6 failed", "listener 192.0.2.1:80", "wire 192.0.2.1:",
+]] }, "a.lua"), 1, "2 passed, 7 failed", "listener 192.0.2.1:80", "wire 192.0.2.1:",
     "a task that waits at a.lua:9", ", sleep\n", "left open at the end of the test:\n      link ",
-    ", cat\n")
+    ", cat\n", "      lab.network made at a.lua:25\n      link link1.1\n")
 end)
 
 t.test("a connection that is left open", function()
@@ -383,6 +389,25 @@ it("passes", function() end)
   expect(result, 0, "1 passed")
 end)
 
+t.test("a client under test that a signal has killed fails its test", function()
+  local result = run({ ["a.lua"] = [[
+local test = require "tcplua.test"
+it("does not look", function()
+  local client = sut.client()
+  test.eventually(function() return not client.process:running() end, 10)
+end)
+it("looks", function()
+  local client = sut.client()
+  assert(client:wait(10))
+end)
+it("ends it", function() sut.client "exec sleep 600;" end)
+]] }, "--client 'kill -SEGV $$;' a.lua")
+  expect(result, 1, "2 passed, 1 failed", "does not look\n    the client under test was "
+    .. "killed by signal SEGV\n")
+  expect(run({ ["a.lua"] = read(result.folder .. "/a.lua") }, "--client 'exit 139;' a.lua"), 1,
+    "2 passed, 1 failed", "was killed by signal number 11\n")
+end)
+
 t.test("the seed chooses what a simulated client does", function()
   local file <const> = [[
 local tcp = require "tcplua.tcp"
@@ -441,6 +466,15 @@ end)]=]
   for i, check in ipairs(checks) do
     t.contains(result.out, ("a.lua:%d: t%d\n    a.lua:%d: %s"):format(i + 1, i, i + 1, check[2]))
   end
+end)
+
+t.test("what goes wrong in setup leaves out the tests, but not those that are skipped", function()
+  local tests = 'it("a", function() end) it("b", { skip = "later" }, function() end)'
+  expect(run({ ["a.lua"] = "setup(function() error 'no' end)" .. tests }, "a.lua"), 1,
+    "1 error, 1 skipped", "ERROR a.lua:1: a\n    no\n", "skip b: later")
+  expect(run({ ["a.lua"] = "setup(function() os.exit(3) end)" .. tests }, "a.lua"), 1, "3 errors",
+    "it did not run: its process had ended", "what runs between tests ended the process, with "
+    .. "status 3")
 end)
 
 t.test("the order of what runs around a test", function()
@@ -616,7 +650,11 @@ t.test("folders, shards, repeats", function()
 ./test_b.lua:1: passes
 ]]))
   t.equal(run(files, "--list --shard 2/2 .").out, "./sub/c_spec.lua:1: passes\n")
-  expect(run(files, "--shard 4/4 ."), 5)
+  t.contains(expect(run(files, "--shard 4/4 ."), 5).err, "of 3 files none is in part 4 of 4")
+  assert(process.run { shell = "cd sub && ln -s ../helper.lua linked_test.lua && ln -s / root",
+    cwd = FOLDER .. "/" .. number })
+  t.contains(assert(process.run { PROGRAM, "test", "--list", ".", cwd = FOLDER .. "/" .. number,
+    stderr = "stdout" }).out, "./sub/linked_test.lua:1\n")
   expect(run(files, "-j2 --repeat 3 ."), 0, "9 passed", "./sub/c_spec.lua (run 3)  1 passed")
 end)
 
@@ -647,6 +685,10 @@ t.test("a file without `it` is one test", function()
   end
   whole("local x = 1", 0, "1 passed")
   whole("-- it (is) not called\nos.exit(0)", 0, "1 passed")
+  whole([==[local a = "it's", 'it"', [[ it("x") ]], "\"it(" --[[ it("y")
+    it("z") ]] local it = a -- it]==], 0, "1 passed")
+  whole("", 1, "1 error", "(not loaded)", "no test is in this file, which is empty")
+  whole("#!/usr/bin/env tcplua\n--[[ it('x') ]] -- and it('y')", 1, "which is empty")
   whole("os.exit(77)", 77, "1 skipped")
   whole("print 'said'\nos.exit(3)", 1, "1 failed", "it ended with status 3", "said")
   whole("error 'oops'", 1, "1 error", "ERROR a.lua:1\n    oops")
@@ -663,6 +705,15 @@ t.test("files that cannot be run", function()
   expect(run({ ["a.lua"] = "it('a')" }, "a.lua"), 1, "it \"a\": a function expected", "at a.lua:1")
   expect(run({ ["a.lua"] = "it('a', { colour = 1 }, function() end)" }, "a.lua"), 1,
     "unknown option 'colour'")
+  for text, message in pairs {
+    ["it.each {} ('a', print)"] = "it.each: rows expected, got an empty list",
+    ["it('a', { matrix = {} }, print)"] = "matrix: a list of values with a name expected, got none",
+    ["it('a', { tags = 5 }, print)"] = "tags: a list expected, got 5",
+    ["it('a', { tags = { {} } }, print)"] = "tags: a string expected, got table",
+    ["it('', print)"] = "it: a name expected, got an empty one",
+  } do
+    expect(run({ ["a.lua"] = text }, "a.lua"), 1, "(not loaded)\n    " .. message, "at a.lua:1")
+  end
   expect(run({ ["a.lua"] = "it('a', function() it('b', function() end) end)" }, "a.lua"), 1,
     "before the first one runs")
   expect(run({ ["a.lua"] = "it('a', function() end)\nwhile true do end" },

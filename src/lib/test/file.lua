@@ -120,11 +120,43 @@ local function tags_text(tags)
   return table.concat(list, ",")
 end
 
--- Whether a text has no call of `it`, and so is a test as a whole. Only comments are left out
--- before looking; one that is taken for the other has the same verdicts, but is not listed well.
-local function is_plain(source)
-  local code = source:gsub("%-%-[^\n]*", "")
-  return not code:find "%f[%w_]it%s*[(\"'%[]" and not code:find "%f[%w_]it%.each"
+-- Where a comment or a string ends that begins at a place: its last byte, and what stays of it in
+-- its stead. Nil where none begins.
+local function text_at(source, at)
+  local level = source:match("^%-%-%[(=*)%[", at)
+  if level then return select(2, source:find("]" .. level .. "]", at, true)), " " end
+  if source:find("^%-%-", at) then return source:find("%f[\n\0]", at), " " end
+  level = source:match("^%[(=*)%[", at)
+  if level then return select(2, source:find("]" .. level .. "]", at, true)), '""' end
+  local quote = source:match("^[\"']", at)
+  local stop = at
+  while quote and stop do
+    stop = source:find("[\\" .. quote .. "]", stop + 1)
+    if stop and source:sub(stop, stop) == quote then break end
+    stop = stop and stop + 1
+  end
+  if quote then return stop, '""' end
+end
+
+-- A program without what its comments and strings say.
+local function without_text(source)
+  local parts, at = {}, 1
+  while at <= #source do
+    local from = source:find("[%-%[\"']", at) or #source + 1
+    parts[#parts + 1] = source:sub(at, from - 1)
+    local stop, instead = text_at(source, from)
+    parts[#parts + 1] = instead or source:sub(from, from)
+    at = (instead and stop or not instead and from or #source) + 1
+  end
+  return table.concat(parts)
+end
+
+-- What kind of test file a program is: "tests" if it calls `it`, and so on; "plain" if it is one
+-- test as a whole; "empty".
+local function kind_of(source)
+  local code = without_text(source)
+  if code:find "%f[%w_]it%s*[(\"]" or code:find "%f[%w_]it%.each" then return "tests" end
+  return code:find "%S" and "plain" or "empty"
 end
 
 local function load_source(path)
@@ -133,8 +165,11 @@ local function load_source(path)
   local source = handle:read "a"
   handle:close()
   if not source then return nil, path .. " cannot be read" end
-  local chunk, problem = load(source:gsub("^#[^\n]*", ""), "@" .. path, "t")
-  return chunk, problem, is_plain(source)
+  source = source:gsub("^#[^\n]*", "")
+  local kind = kind_of(source)
+  if kind == "empty" then return nil, path .. ":1: no test is in this file, which is empty" end
+  local chunk, problem = load(source, "@" .. path, "t")
+  return chunk, problem, kind == "plain"
 end
 
 -- What a file may rely on, besides the words: its folder comes first when it requires something.

@@ -201,9 +201,10 @@ local function follow(self, child, deadline)
   end
 end
 
-local function how_it_ended(result)
+-- What ended the process: `who` did, a test or what stands between two of them.
+local function how_it_ended(result, who)
   if result.signal then return ("the process was killed by signal %s"):format(result.signal) end
-  return ("the test ended the process, with status %d, before it was over"):format(result.code)
+  return ("%s ended the process, with status %d, before it was over"):format(who, result.code)
 end
 
 -- What the end of the process says of the test that ran. A file without `it` ends as it likes.
@@ -216,7 +217,7 @@ local function settle(self, result, why)
       or ("it ended with status %d"):format(result.code))
     self.complete = true
   else
-    judge(self, test.index, "error", why or how_it_ended(result))
+    judge(self, test.index, "error", why or how_it_ended(result, "the test"))
   end
   test.output = take_output(self.output)
 end
@@ -253,7 +254,8 @@ function job.run(self)
       for _, test in pairs(self.tests) do
         if test.verdict then last = math.max(last, test.index + 1) end
       end
-      add_problem(self, "(between tests)", { message = why or how_it_ended(result) })
+      add_problem(self, "(between tests)", {
+        message = why or how_it_ended(result, "what runs between tests") })
       self.complete = last == from or core.now() >= deadline
       from = last
     end
@@ -264,11 +266,11 @@ function job.run(self)
     for _, test in pairs(self.tests) do left = left or not test.verdict and test.index >= from end
   until self.complete or not left or self.options.list
   self.seconds = core.now() - self.begin
+  local over = core.now() < deadline and "its process had ended"
+    or ("the file was not over after %g s"):format(self.options.file_timeout)
   for _, test in ipairs(self.order) do
     if not test.verdict and not self.options.list and not self.options.fail_fast then
-      test.verdict, test.seconds = "error", 0
-      test.message = ("it did not run: the file was not over after %g s"):format(
-        self.options.file_timeout)
+      test.verdict, test.seconds, test.message = "error", 0, "it did not run: " .. over
     end
   end
 end

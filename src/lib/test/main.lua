@@ -35,8 +35,8 @@ local function kind_of(path)
 end
 
 local function read_folder(path)
-  local words = { "find", (path:gsub("^%-", "./-")), "-type", "f", "(", "-name", "*_test.lua", "-o",
-    "-name", "test_*.lua", "-o", "-name", "*_spec.lua", ")", stderr = "pipe",
+  local words = { "find", (path:gsub("^%-", "./-")), "-xtype", "f",
+    "(", "-name", "*_test.lua", "-o", "-name", "test_*.lua", "-o", "-name", "*_spec.lua", ")", stderr = "pipe",
     env = { LC_ALL = "C" } }
   local found, err = process.run(words)
   if not found then error(err, 0) end
@@ -100,7 +100,9 @@ end
 local function make_jobs(run)
   local o = run.options
   local jobs = {}
-  for i, row in ipairs(find_files(o.paths)) do
+  local files = find_files(o.paths)
+  run.files = #files
+  for i, row in ipairs(files) do
     for turn = 1, o.repeats do
       if not o.shard or (i - 1) % o.shard[2] == o.shard[1] - 1 then
         jobs[#jobs + 1] = job.new { path = row.path, lines = row.lines, options = o, turn = turn,
@@ -266,8 +268,10 @@ function main.main(...)
   end
   local status = status_of(run)
   if status == STATUS.none then
-    io.stderr:write("tcplua: no test was selected, which is no success",
-      #run.jobs == 0 and ": there is no *_test.lua, test_*.lua or *_spec.lua" or "", "\n")
+    local why = run.files == 0 and ": there is no *_test.lua, test_*.lua or *_spec.lua"
+      or #run.jobs == 0 and (": of %d file%s none is in part %d of %d"):format(run.files,
+        run.files == 1 and "" or "s", o.shard[1], o.shard[2]) or ""
+    io.stderr:write("tcplua: no test was selected, which is no success", why, "\n")
   end
   os.exit(status)
 end

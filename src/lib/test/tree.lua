@@ -43,7 +43,10 @@ local function tags_of(name, above, given)
   if type(given) == "string" then
     for tag in given:gmatch "[^,%s]+" do set[tag] = true end
   else
-    for _, tag in ipairs(given or {}) do set[tag] = true end
+    for _, tag in ipairs(check.list("tags", given or {})) do
+      if type(tag) ~= "string" then check.fail("tags: a string expected, got " .. type(tag)) end
+      set[tag] = true
+    end
   end
   for tag in name:gmatch "#([%w_-]+)" do set[tag] = true end
   return set
@@ -51,7 +54,8 @@ end
 
 local function read_arguments(what, name, options, f)
   if type(name) ~= "string" or name == "" then
-    check.fail(("%s: a name expected, got %s"):format(what, type(name)))
+    check.fail(("%s: a name expected, got %s"):format(what, name == "" and "an empty one"
+      or type(name)))
   end
   if f == nil and type(options) ~= "table" then options, f = nil, options end
   options = check.options(options, OPTIONS)
@@ -99,6 +103,9 @@ function tree.matrix(lists, ...)
   end
   if type(lists) ~= "table" then
     check.fail("matrix: a table of lists expected, got " .. type(lists))
+  end
+  if next(lists) == nil then
+    check.fail "matrix: a list of values with a name expected, got none"
   end
   local names, rows = {}, { {} }
   for name, values in pairs(lists) do
@@ -169,7 +176,9 @@ local function maker(what, add)
     end
   end
   local function each(rows)
-    check.list(what .. ".each", rows)
+    if #check.list(what .. ".each", rows) == 0 then
+      check.fail(what .. ".each: rows expected, got an empty list")
+    end
     return function(name, options, f)
       name, options, f = read_arguments(what, name, options, f)
       for _, row in ipairs(rows) do add(name_row(name, row), options, f, values_of(row)) end

@@ -64,7 +64,8 @@ return function()
     local c = run.counts
     write({ "event", "summary" }, { "passed", c.passed }, { "failed", c.failed },
       { "errors", c.errors }, { "skipped", c.skipped }, { "xfail", c.xfail },
-      { "inconclusive", c.inconclusive }, { "seconds", run.seconds }, { "seed", run.seed })
+      { "inconclusive", c.inconclusive }, { "seconds", run.seconds }, { "seed", run.seed },
+      { "interrupted", run.interrupted })
   end
 
   return report

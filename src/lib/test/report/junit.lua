@@ -85,6 +85,15 @@ return function(options)
   end
 
   function report.finish(run)
+    if run.interrupted then
+      suites[#suites + 1] = ([[
+  <testsuite name="tcplua test" tests="1" failures="0" errors="1" skipped="0" time="0">
+    <testcase classname="tcplua test" name="(interrupted)" time="0">
+      <error message="%s" type="error" />
+    </testcase>
+  </testsuite>
+]]):format(attribute(run.interrupted))
+    end
     handle:write('<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="tcplua" ',
       attributes(run.counts, run.seconds), ">\n", table.concat(suites), "</testsuites>\n")
     local ok, why = handle:close()
