@@ -9,7 +9,9 @@
  * Returns `out`. */
 const char *text_escape(char *out, size_t size, const void *bytes, size_t length);
 
-/* The same, but a backslash stays one: for a sentence whose foreign parts were escaped before. */
+/* The same for a sentence whose foreign parts were escaped before: a backslash stays one, and so do
+ * the characters of UTF-8 that can be seen. Those that steer a terminal, turn the direction of
+ * writing or take no room are escaped. */
 const char *text_printable(char *out, size_t size, const void *bytes, size_t length);
 
 #endif

@@ -62,6 +62,16 @@ t.test("a test that passes, and one that fails", function()
     "      heard before\n    again: tcplua test --seed 42 a.lua:2\n", "\n1 failed in ")
 end)
 
+t.test("names and output are in anybody's language", function()
+  local files = { ["a.lua"] = [[
+it("gr\u{fc}\u{df}t \u{202e}", function() print "\u{6f22}" error "\u{e4}" end)
+]] }
+  expect(run(files, "a.lua"), 1, "ERROR a.lua:1: gr\u{fc}\u{df}t \\xe2\\x80\\xae\n    \u{e4}\n",
+    "      \u{6f22}\n")
+  expect(run(files, "--format tap a.lua"), 1, "gr\u{fc}\u{df}t")
+  t.contains(run(files, "--list a.lua").out, "gr\u{fc}\u{df}t")
+end)
+
 t.test("an error is no verdict, and says where it came from", function()
   expect(run({ ["a.lua"] = [[
 local function helper() error("oops") end

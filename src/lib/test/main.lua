@@ -36,8 +36,8 @@ end
 
 local function read_folder(path)
   local words = { "find", (path:gsub("^%-", "./-")), "-xtype", "f",
-    "(", "-name", "*_test.lua", "-o", "-name", "test_*.lua", "-o", "-name", "*_spec.lua", ")", stderr = "pipe",
-    env = { LC_ALL = "C" } }
+    "(", "-name", "*_test.lua", "-o", "-name", "test_*.lua", "-o", "-name", "*_spec.lua", ")",
+    stderr = "pipe", env = { LC_ALL = "C" } }
   local found, err = process.run(words)
   if not found then error(err, 0) end
   if found.code ~= 0 then unreadable(found.err:match "[^\n]*") end
@@ -185,8 +185,8 @@ local function interrupt(run, signal)
     if run.running[each] then
       job.catch_up(each)
       local test = each.running
-      names[#names + 1] = core.escape(each.file) .. (test and (":%d%s"):format(test.line or 1,
-        test.name ~= "" and ": " .. core.escape(test.name) or "") or "")
+      names[#names + 1] = core.printable(each.file) .. (test and (":%d%s"):format(test.line or 1,
+        test.name ~= "" and ": " .. core.printable(test.name) or "") or "")
       each.cut = true
       count(run, each)
       tell(run, "file", each)
@@ -217,10 +217,10 @@ local function list(run)
   for _, each in ipairs(run.jobs) do
     for _, test in ipairs(each.order) do
       if test.verdict == "error" then
-        io.stderr:write("tcplua: ", core.escape(test.file), ": ", core.escape(test.message), "\n")
+        io.stderr:write("tcplua: ", core.printable(test.file .. ": " .. test.message), "\n")
       else
-        print(("%s:%d%s"):format(core.escape(test.file), test.line or 1,
-          test.name ~= "" and ": " .. core.escape(test.name) or ""))
+        print(("%s:%d%s"):format(core.printable(test.file), test.line or 1,
+          test.name ~= "" and ": " .. core.printable(test.name) or ""))
       end
     end
   end

@@ -56,9 +56,9 @@ return function(options)
       if test.bad and said < ANNOTATIONS then
         said = said + 1
         out:write(("::error file=%s,line=%d,title=%s::%s\n"):format(
-          property(core.escape(test.path)),
+          property(core.printable(test.path)),
           test.at_file == test.path and test.at_line or test.line or 1,
-          property(core.escape(test.name ~= "" and test.name or test.path)),
+          property(core.printable(test.name ~= "" and test.name or test.path)),
           message(words.text(test))))
       elseif test.bad then
         more = more + 1

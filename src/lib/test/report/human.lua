@@ -48,7 +48,7 @@ return function(options)
   function report.progress(run)
     if not terminal or quiet then return end
     io.stdout:write("\r\27[K", words.cut(("[%d/%d] %s  %s"):format(run.done, #run.jobs,
-      words.sums(run.counts), core.escape(run.current.file)), 78))
+      words.sums(run.counts), core.printable(run.current.file)), 78))
     io.stdout:flush()
     shown = true
   end
@@ -75,14 +75,14 @@ return function(options)
     local text = words.sums(sums)
     write(bad and colour("red", "FAIL") or job.cut and colour("yellow", "cut ")
       or text == "" and colour("dim", "none") or colour("green", "ok  "), "  ",
-      core.escape(job.file), text ~= "" and "  " .. text or "",
+      core.printable(job.file), text ~= "" and "  " .. text or "",
       job.seconds and (" in %.2f s"):format(job.seconds) or "", "\n")
     for _, test in ipairs(job.order) do
       local said = test.verdict == "skip" or test.verdict == "xfail"
       if said then
         write(("        %s %s: %s\n"):format(words.label(test.verdict),
-          test.name == "" and "the file" or core.escape(test.name),
-          core.escape(test.message or "")))
+          test.name == "" and "the file" or core.printable(test.name),
+          core.printable(test.message or "")))
       elseif test.verdict == "pass" then
         local notes = options.verbose and words.notes(test) or test.warning
         if notes then

@@ -23,14 +23,16 @@ end
 local function case(test, job)
   local parts = {}
   local function add(...) parts[#parts + 1] = (...):format(select(2, ...)) end
-  local file = attribute(core.escape(test.path))
+  local file = attribute(core.printable(test.path))
   add('    <testcase classname="%s" name="%s" file="%s" line="%d" time="%.6f"',
-    attribute(core.escape(job.file)),
-    attribute(core.escape(test.name ~= "" and test.name or test.path)), file, test.line or 1,
+    attribute(core.printable(job.file)),
+    attribute(core.printable(test.name ~= "" and test.name or test.path)), file, test.line or 1,
     test.seconds or 0)
   local element = ELEMENTS[test.verdict]
   local output = words.clean(test.output or "")
-  if test.capture then output = output .. "\n[[ATTACHMENT|" .. core.escape(test.capture) .. "]]" end
+  if test.capture then
+    output = ("%s\n[[ATTACHMENT|%s]]"):format(output, core.printable(test.capture))
+  end
   local notes = words.notes(test)
   if notes then output = notes .. "\n" .. output end
   if not element and output == "" then
@@ -80,7 +82,7 @@ return function(options)
       <property name="seed" value="%d" />
       <property name="network" value="%s" />
     </properties>
-]]):format(attribute(core.escape(job.file)), attributes(counts, job.seconds or 0), job.seed,
+]]):format(attribute(core.printable(job.file)), attributes(counts, job.seconds or 0), job.seed,
       run.network) .. table.concat(cases) .. "  </testsuite>\n"
   end
 

@@ -14,13 +14,13 @@ end
 
 -- A description has no "#", which begins a directive.
 local function describe(test)
-  local text = core.escape(test.file) .. (test.name ~= "" and ": " .. core.escape(test.name) or "")
-  return (text:gsub("#", "\\#"))
+  local text = test.file .. (test.name ~= "" and ": " .. test.name or "")
+  return (core.printable(text):gsub("#", "\\#"))
 end
 
 local function directive(test)
-  if test.verdict == "skip" then return " # SKIP " .. core.escape(test.message or "") end
-  if test.verdict == "xfail" then return " # TODO " .. core.escape(test.message or "") end
+  if test.verdict == "skip" then return " # SKIP " .. core.printable(test.message or "") end
+  if test.verdict == "xfail" then return " # TODO " .. core.printable(test.message or "") end
   return ""
 end
 
@@ -41,14 +41,14 @@ return function(options)
     add("message", yaml(words.clean(test.message or ""), 4))
     add("verdict", test.verdict)
     lines[#lines + 1] = "  at:"
-    add("  file", yaml(core.escape(test.at_file or test.path)))
+    add("  file", yaml(core.printable(test.at_file or test.path)))
     add("  line", tostring(test.at_line or test.line or 0))
     if test.wanted then add("expected", yaml(words.clean(test.wanted), 4)) end
     if test.got then add("got", yaml(words.clean(test.got), 4)) end
     if test.text and test.text ~= test.message then add("text", yaml(words.clean(test.text), 4)) end
     if test.warning then add("warning", yaml(words.clean(test.warning), 4)) end
     if test.lateness then add("lateness", ("%.6f"):format(test.lateness)) end
-    if test.capture then add("capture", yaml(core.escape(test.capture))) end
+    if test.capture then add("capture", yaml(core.printable(test.capture))) end
     add("output", yaml(words.output(test, 20), 4))
     add("again", yaml(words.again(test, options)))
     add("seconds", ("%.3f"):format(test.seconds or 0))

@@ -62,12 +62,12 @@ end
 
 --- Where a test stands: "t/a_test.lua:12"; a failure's own place is in its text.
 function words.place(test)
-  return ("%s:%d"):format(core.escape(test.path or test.file), test.line or 1)
+  return ("%s:%d"):format(core.printable(test.path or test.file), test.line or 1)
 end
 
 --- "t/a_test.lua:12: handshake: the SYN is answered".
 function words.title(test)
-  return words.place(test) .. (test.name ~= "" and ": " .. core.escape(test.name) or "")
+  return words.place(test) .. (test.name ~= "" and ": " .. core.printable(test.name) or "")
 end
 
 --- All that is known of why: the place in front, unless the text has it.
@@ -77,7 +77,7 @@ function words.text(test)
     text = ("%s\nthe tester was late by %.4g ms"):format(text, test.lateness * 1000)
   end
   if not test.at_line or not test.at_file then return text end
-  local place = ("%s:%d"):format(core.escape(test.at_file), test.at_line)
+  local place = ("%s:%d"):format(core.printable(test.at_file), test.at_line)
   if text:find(place, 1, true) then return text end
   return ("%s: %s"):format(place, text)
 end
