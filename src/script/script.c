@@ -286,6 +286,7 @@ void script_free(struct script *script)
  */
 
 static volatile sig_atomic_t caught, caught_signal, told; /* told: of the time limit */
+static char limit_place[LUA_IDSIZE + 16];                 /* where that found the script */
 static volatile sig_atomic_t deferring;
 
 void script_defer_signals(void)
@@ -389,6 +390,9 @@ void script_catch_signals(struct script *script, int64_t timeout)
  * traceback. */
 static int handle_error(lua_State *L)
 {
+    lua_Debug at;
+    if (caught && caught_signal == SIGALRM && find_script(L, &at))
+        snprintf(limit_place, sizeof limit_place, " at %s:%d", at.short_src, at.currentline);
     if (is_error(L, 1))
         return 1;
     const char *message = lua_tostring(L, 1);
@@ -513,7 +517,7 @@ static int run_script(struct script *script, const struct run *run)
         script->status = caught_signal == SIGALRM ? STATUS_TIMEOUT : 128 + caught_signal;
         if (caught_signal == SIGALRM) {
             told = 1;
-            complain("the time limit has passed");
+            complain("the time limit has passed%s", limit_place);
         }
     } else {
         script->status = status_of_error(L);

@@ -77,24 +77,24 @@ bool is_error(lua_State *L, int index)
     return same;
 }
 
-/* Where the script is: "name.lua:12: ", as luaL_where() has it for one level. */
-static void push_where(lua_State *L)
+bool find_script(lua_State *L, lua_Debug *at)
 {
-    lua_Debug at;
-    for (int level = 1; lua_getstack(L, level, &at); level++) {
-        lua_getinfo(L, "Sl", &at);
-        if (at.currentline > 0 && strncmp(at.short_src, "tcplua/", strlen("tcplua/")) != 0) {
-            lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
-            return;
-        }
+    for (int level = 1; lua_getstack(L, level, at); level++) {
+        lua_getinfo(L, "Sl", at);
+        if (at->currentline > 0 && strncmp(at->short_src, "tcplua/", strlen("tcplua/")) != 0)
+            return true;
     }
-    luaL_where(L, 1);
+    return false;
 }
 
 int raise_mistake(lua_State *L, const char *format, ...)
 {
     va_list arguments;
-    push_where(L);
+    lua_Debug at;
+    if (find_script(L, &at))
+        lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
+    else
+        luaL_where(L, 1);
     va_start(arguments, format);
     lua_pushvfstring(L, format, arguments);
     va_end(arguments);

@@ -46,6 +46,10 @@ void set_class(lua_State *L, enum class class);  /* [-0, +0, -] As luaL_setmetat
 void *test_class(lua_State *L, int index, enum class class);  /* [-0, +0, -] luaL_testudata(). */
 void *check_class(lua_State *L, int index, enum class class); /* [-0, +0, v] luaL_checkudata(). */
 
+/* [-0, +0, -] The script's own line, behind those of our modules: `at` has short_src and
+ * currentline. False where no script runs. */
+bool find_script(lua_State *L, lua_Debug *at);
+
 /* [-0, +0, v] Raises as luaL_error() does, a mistake of the script: at the script's own line, which
  * is behind those of our modules (as check.fail() of tcplua.check). */
 int raise_mistake(lua_State *L, const char *format, ...);

@@ -205,6 +205,9 @@ local function endless(name, chunk)
   row(name, ("$T --timeout 200ms -e %s"):format(quote(chunk)), { status = 124, out = false,
     err = "the time limit has passed", within = SANITIZED and 3 or 1.2 })
 end
+row("K4 where the time limit found the script", "$T --timeout 200ms -e '\n\nprint(1)\n"
+  .. 'require "tcplua.task".sleep(60)\'', { status = 124, out = "1\n",
+  err = "tcplua: the time limit has passed at (command line):4\n" })
 endless("K4 an endless loop", "while true do end")
 endless("K5 under pcall", "while true do pcall(function() while true do end end) end")
 endless("K5 under xpcall", "local function h() while true do end end "
