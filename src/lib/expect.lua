@@ -381,8 +381,9 @@ function conn:next(what, options)
 end
 
 --- No segment like `what` is waiting, and none comes within `seconds` (1), by the capture's clock:
--- a tester that looks late does not wait for longer. Of the times only `within` makes sense, in
--- place of `seconds`.
+-- a tester that looks late does not wait for longer, and one that began to look late cannot say
+-- that what came at the end came too early. Of the times only `within` makes sense, in place of
+-- `seconds`.
 function conn:none(what, seconds, options)
   local wanted = template.of(what)
   local o = times_of(wanted.times, options)
@@ -401,6 +402,7 @@ function conn:none(what, seconds, options)
     return wait:fail {
       message = ("a segment '%s' came, wanted none within %g s"):format(wanted.text, seconds),
       notes = { ("it is #%d: %s"):format(s.index, segment.brief(s)) }, focus = s.index,
+      late = s.time > last - core.lateness(),
     }
   end
   local why = not s and wait.over
