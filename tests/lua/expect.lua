@@ -305,7 +305,8 @@ t.test("notation: what matches and what does not", function()
   for _, like in ipairs { "P.", "P. 1:6(5)", "P. seq 1:6 ack 1", "> P. 1:6(5) ack 1 win 100",
     "P. <mss 1000,wscale 7>", "P. <wscale 7,nop,mss *>", "P. <...>", "P. <mss 1000,...>",
     'P. "hello"', "P. *:*(5)", "P. 1:6(5) ack ... win *", "* P. 1:6(5)", ".P length 5",
-    'P. "h\\x65llo"' } do
+    'P. "h\\x65llo"', 'P., seq 1:6, ack 1, data "hello"', "Flags [P.], seq 1, ack 1",
+    "Flags [P.], seq 1:6, ack 1, win 100, options [mss 1000,nop,wscale 7], length 5" } do
     t.equal(expect.template(like):matches(s), true, like)
   end
   for _, unlike in ipairs { "P", "S.", "P. 1:5(4)", "P. seq 2", "P. ack 2", "P. win 99",
@@ -313,7 +314,8 @@ t.test("notation: what matches and what does not", function()
     t.equal(expect.template(unlike):matches(s), false, unlike)
   end
   for _, wrong in ipairs { "", "Z", "P. <", "P. <foo>", "P. 1:", "P. ack", "P. 1:6(4)", "< P.",
-    'P. "x', "P. bogus", "+0.1~ P.", "P. <mss 1000 wscale 7>", ("P. "):rep(3) } do
+    'P. "x', "P. bogus", "+0.1~ P.", "P. <mss 1000 wscale 7>", ("P. "):rep(3), "P.,", "P.,,ack 1",
+    "P. options [mss 1>", "Flags [P.", "Flags [x]", "P. 1:6 length 4" } do
     t.contains(select(2, pcall(expect.template, wrong)), "character", wrong)
   end
 end)

@@ -5,9 +5,11 @@
 --     > . 1:1(0) ack 1461 <...>
 --     +0.2~+0.4 P. 1:1461(1460) ack 1 win * <nop,nop,TS val * ecr 100>
 --     P. 1:6(5) ack 1 "hello"
+--     Flags [P.], seq 1:6, ack 1, win 65535, options [nop,nop,TS val 7 ecr 8], length 5
 --
--- Flags first ("-" for none), then any of: the numbers, `ack`, `win`, `urg`, options between < and
--- >, and the data between quotes, in which Lua's escapes hold. Numbers are relative: a SYN is 0.
+-- Flags first ("-" for none), then any of: the numbers, `ack`, `win`, `urg`, `length`, options
+-- between < and >, and the data between quotes, in which Lua's escapes hold; commas may stand
+-- between these, and so a failure's own words for a segment. Numbers are relative: a SYN is 0.
 -- What is not written is not looked at. `*` and `...` stand for any value; options that are written
 -- are all there must be, nop and eol aside, unless `...` is one of them. A `>` in front is allowed
 -- where a segment is expected, a `<` where one is sent: in packetdrill's files they point to and
@@ -95,9 +97,10 @@ local VALUE = {
 }
 local NAMES = { TS = "ts" }
 
-local function options(reader)
+-- Options up to what closes them.
+local function options(reader, close)
   local list = {}
-  while not reader:take ">" do
+  while not reader:take("%" .. close) do
     if reader:take "%.%.%." then
       list.more = true
     else
@@ -108,8 +111,8 @@ local function options(reader)
       local value = reader:take "%f[%*]%*" and notation.any or VALUE[word](reader)
       list[#list + 1] = { NAMES[word] or word, value }
     end
-    if not reader:take "," and not reader.text:find("^%s*>", reader.at) then
-      reader:fail "',' or '>' expected behind an option"
+    if not reader:take "," and not reader.text:find("^%s*%" .. close, reader.at) then
+      reader:fail(("',' or '%s' expected behind an option"):format(close))
     end
   end
   return list
@@ -149,6 +152,15 @@ local function time(reader, fields)
   if not fields.within then reader:fail "the end of a time range expected, as +0.4" end
 end
 
+-- "S.", "-", or "Flags [S.]"; nil if there are none.
+local function flags(reader)
+  if reader:take "[Ff]lags%s*%[" then
+    local letters = reader:take "([FSRP%.UEWe]+)%s*%]"
+    return letters or reader:take "none%s*%]" and ""
+  end
+  return reader:take "([FSRP%.UEWe]+)%f[%s,%z]" or reader:take "%-" and ""
+end
+
 -- Reads a line. The result has flags, seq, len, ack, win, urg, data, options (a list of {name,
 -- value}, with `more` for ...), and at, after, within.
 local function read(text, pointer)
@@ -160,10 +172,11 @@ local function read(text, pointer)
     reader:fail(pointer == ">" and "'<' is for what is sent; a segment that is expected has '>',"
       or "'>' is for what is expected; a segment that is sent has '<',")
   end
-  fields.flags = reader:take "([FSRP%.UEWe]+)%f[%s%z]" or reader:take "%-" and ""
+  fields.flags = flags(reader)
   if not fields.flags then reader:fail "flags expected, out of FSRP.UEWe, or - for none," end
   local seen = {}
   while reader.text:find("%S", reader.at) do
+    reader:take ","
     local word = reader.text:match('^%s*([%a<"]%l*)', reader.at) or "seq" -- or its bare numbers
     if seen[word] then reader:fail(("'%s' stands here twice, again"):format(word)) end
     seen[word] = true
@@ -176,10 +189,16 @@ local function read(text, pointer)
     elseif reader:take "urg%s" then
       fields.urg = reader:number "urg"
     elseif reader:take "length%s" then
-      fields.len = reader:number "length"
+      local len = reader:number "length"
+      if math.type(fields.len) and math.type(len) and fields.len ~= len then
+        reader:fail(("length %d, and the numbers say %d,"):format(len, fields.len))
+      end
+      fields.len = len
     elseif reader:take "<" then
-      fields.options = options(reader)
-    elseif reader:take '"' then
+      fields.options = options(reader, ">")
+    elseif reader:take "options%s*%[" then
+      fields.options = options(reader, "]")
+    elseif reader:take 'data%s*"' or reader:take '"' then
       fields.data = quoted(reader)
     else
       reader:fail "seq, ack, win, urg, <options> or \"data\" expected"
