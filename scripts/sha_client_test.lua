@@ -1,6 +1,6 @@
 --- Judges a client of the assignment, as sha_client.lua is one, by what it puts on the wire.
 -- usage: tcplua test --client 'COMMAND' scripts/sha_client_test.lua
--- args: COMMAND is started as COMMAND SRC DST PORT, in a private network in which it is root
+-- args: COMMAND is started as COMMAND SRC DST PORT, in a private network
 local hash, test = require "tcplua.hash", require "tcplua.test"
 
 local LINE <const> = "a line to be hashed\n"

@@ -25,7 +25,8 @@
 --     sut.network           the simulated network (tcplua.sim), a new one in each test; those of
 --                           a group with setup have one together
 --
--- A client under test is started by sut.client.
+-- A client under test is started by sut.client. What the kernel does for either of them in its
+-- private network is set by lab.sysctl (tcplua.lab).
 --
 -- A plain script has the global too, with `tcplua --lab --serve './server $TCPLUA_PORT' SCRIPT`.
 -- The program then prints to standard error, and if it ends badly, so does the script.

@@ -42,6 +42,21 @@ while (accept(C, S)) {
 }
 ]])
 
+-- Sends back what it gets, of each read as much as its second argument says.
+write("echo.pl", [[
+use Socket qw(:DEFAULT pack_sockaddr_in6);
+my ($port, $most) = (shift, shift // 65536);
+socket(S, AF_INET6, SOCK_STREAM, 0) or die;
+bind(S, pack_sockaddr_in6($port, "\0" x 16)) or die;
+listen(S, 5);
+$SIG{CHLD} = "IGNORE";
+while (accept(C, S) || $!{EINTR}) {
+  next if fork;
+  syswrite(C, $_, $most) while sysread(C, $_, 65536);
+  exit;
+}
+]])
+
 write("client.pl", [[
 use Socket;
 my ($src, $dst, $port) = @ARGV;
@@ -268,6 +283,14 @@ t.test("a client of the assignment is judged by scripts/sha_client_test.lua", fu
     local client = ("--client '%s %ssha_client.lua %s' "):format(PROGRAM, scripts, option)
     run(client .. "--filter LF " .. judge, status, status == 0 and "2 passed" or "2 failed")
   end
+end)
+
+t.test("an echo server is judged by scripts/echo_test.lua", function()
+  local judge = assert(process.run "pwd").out:match "[^\n]+" .. "/scripts/echo_test.lua"
+  run("--network sim " .. judge, 0, "8 passed, 1 skipped")
+  local server = ("--serve 'perl %s/echo.pl $TCPLUA_PORT%s' "):format(FOLDER, "%s")
+  run(server:format "" .. judge, 0, "9 passed")
+  run(server:format " 1000" .. judge, 1, "7 passed, 2 failed")
 end)
 
 assert(process.run { "rm", "-r", FOLDER })
