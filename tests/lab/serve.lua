@@ -51,7 +51,7 @@ bind(S, pack_sockaddr_in6($port, "\0" x 16)) or die;
 listen(S, 5);
 $SIG{CHLD} = "IGNORE";
 while (accept(C, S) || $!{EINTR}) {
-  next if fork;
+  if (fork) { close C; next }
   syswrite(C, $_, $most) while sysread(C, $_, 65536);
   exit;
 }
