@@ -33,6 +33,7 @@ local soonest = huge -- none of them has a deadline before this
 local waiters = {}      -- object -> who waits for its news (main, too); several are a set: crowd
 local servers = setmetatable({}, { __mode = "k" }) -- object -> what serves its hooks
 local ready = {}        -- tasks to be resumed, in order
+local serving = false   -- whether the loop hands out what waits for hooks
 local spare             -- an empty table for the next of these, or nil
 local failed            -- a task that failed before anybody joined it
 local limit = huge -- core.monotonic() at which the main chunk stops waiting,
@@ -186,7 +187,11 @@ local function run(what)
     local source, why, out, back = poll(due)
     if source ~= nil then
       local serve = (out or back) and servers[source]
-      if serve then serve(out, back) end
+      if serve then
+        serving = true
+        serve(out, back)
+        serving = false
+      end
       if why then stir(source) end
     elseif why == "stalled" and #ready == 0 then
       error(core.error {
@@ -292,12 +297,19 @@ function task.servant(f)
     resting = true }, task)
 end
 
---- Has a servant call its function once more; one that does so now is left alone.
+--- Has a servant call its function once more; one that does so now is left alone. Called by what
+-- task.serve was given, it does so at once.
 function task:rouse()
   if getmetatable(self) ~= task then check.fail("a task expected, got " .. type(self)) end
   if not self.resting then return end
   self.resting = false
-  ready[#ready + 1] = self
+  if serving then
+    serving = false -- which it is not for what the servant does
+    resume(self)
+    serving = true
+  else
+    ready[#ready + 1] = self
+  end
 end
 
 --- Waits until the task has ended, and returns what it returned; its error is raised here.
@@ -349,7 +361,7 @@ function task.reset()
   for me in pairs(waiting) do all[#all + 1] = me end
   for _, me in ipairs(all) do me:cancel() end
   if select(2, coroutine.running()) then current = nil end -- an error may have passed by resume
-  waiting, waiters, ready, failed, soonest = {}, {}, {}, nil, huge
+  waiting, waiters, ready, failed, soonest, serving = {}, {}, {}, nil, huge, false
 end
 
 --- Seconds on the clock that all deadlines are measured on.

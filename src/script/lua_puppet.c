@@ -87,12 +87,15 @@ static int push_datagram(lua_State *L, struct puppet *puppet, struct puppet_queu
 }
 
 /* raw_held("out" | "in") -> the packet that waits longest for a verdict, its first number and its
- * span | nothing */
+ * span, whether there are more | nothing */
 int conn_raw_held(lua_State *L)
 {
     struct puppet *puppet = check_conn(L)->puppet;
     int direction = luaL_checkoption(L, 2, NULL, directions);
-    return puppet ? push_datagram(L, puppet, &puppet->held[direction]) : 0;
+    if (!puppet || !push_datagram(L, puppet, &puppet->held[direction]))
+        return 0;
+    lua_pushboolean(L, puppet->held[direction].first != NULL);
+    return 4;
 }
 
 /* raw_seen() -> the next packet that was sent or came, its first number and its span, how many

@@ -41,7 +41,8 @@ struct script {
                                              there is to close; returns the exit status */
     void *self;
     const struct registry *protocols; /* kept by the state; NULL without tcplua.packet */
-    int classes[CLASSES];             /* references to their metatables */
+    int classes[CLASSES];             /* references to their metatables, */
+    const void *metatables[CLASSES];  /* and which these are */
     const char *prelude;  /* a module that is required first, or NULL; what it returns is called
                              before the script is, with `settings`, the network's seed and the
                              script's arguments, and what that returns after it */

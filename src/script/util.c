@@ -124,6 +124,7 @@ void open_class(lua_State *L, enum class class)
 {
     luaL_newmetatable(L, class_names[class]);
     lua_pushvalue(L, -1);
+    script_of(L)->metatables[class] = lua_topointer(L, -1);
     script_of(L)->classes[class] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
@@ -143,10 +144,9 @@ void *test_class(lua_State *L, int index, enum class class)
     void *object = lua_touserdata(L, index);
     if (!object || !lua_getmetatable(L, index))
         return NULL;
-    push_class(L, class);
-    bool same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same ? object : NULL;
+    const void *metatable = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    return metatable == script_of(L)->metatables[class] ? object : NULL;
 }
 
 void *check_class(lua_State *L, int index, enum class class)

@@ -156,13 +156,14 @@ local function again(history, direction, first, span)
   return false
 end
 
--- Hands what waits in a direction to its hook. However that ends, it can be done again.
+-- Hands what waits in a direction to its hook, and what comes while that waits.
 local function serve(self, direction)
-  local served <close> = self.served[direction] -- luacheck: ignore
-  self.serving[direction] = running()
-  local this, hooks, passed = self.conn, self.hooks, self.passed
-  while not self.gone do
-    local packet, first, span = raw_held(this, direction)
+  local this, hooks, passed, came = self.conn, self.hooks, self.passed, self.came
+  local more = true
+  while (more or came[direction]) and not self.gone do
+    came[direction] = false
+    local packet, first, span
+    packet, first, span, more = raw_held(this, direction)
     if not packet then break end
     local s = setmetatable({ puppet = self, packet = packet, direction = direction,
       retransmission = again(passed, direction, first, span) }, segment)
@@ -176,19 +177,35 @@ local function serve(self, direction)
   end
 end
 
--- Something waits for the hooks: they are served by tasks, so that they may wait.
-local function servant(self, direction)
-  local made = self.servants[direction]
-  if made and not made.done then return made end
-  made = task.servant(function()
-    if not self.serving[direction] and not self.gone then serve(self, direction) end
-  end)
-  self.servants[direction] = made
-  return made
+-- Whether somebody does: a thread in which a hook has raised is dead, and does no more.
+local function is_served(self, direction)
+  local thread = self.serving[direction]
+  return thread ~= nil and coroutine.status(thread) ~= "dead"
 end
 
+-- The same at once, in the thread that asks for it, unless somebody does already.
+local function serve_here(self, direction)
+  if is_served(self, direction) then return end
+  self.serving[direction] = running()
+  local ok, err = pcall(serve, self, direction)
+  self.serving[direction] = nil
+  if not ok then error(err, 0) end
+end
+
+-- Something waits for the hooks: they are served by tasks, so that they may wait.
 local function rouse(self, direction)
-  if not self.serving[direction] then servant(self, direction):rouse() end
+  self.came[direction] = true
+  local made = self.servants[direction]
+  if not made or made.done then
+    made = task.servant(function()
+      if self.gone or is_served(self, direction) then return end
+      self.serving[direction] = running()
+      serve(self, direction)
+      self.serving[direction] = nil
+    end)
+    self.servants[direction] = made
+  end
+  made:rouse()
 end
 
 -- The state before the first segment, if that is the one which opens the connection.
@@ -230,16 +247,11 @@ function puppet.of(self)
       check.fail(("a connection expected, got %s"):format(type(self)))
     end
     strings = setmetatable({
-      conn = self, bases = {}, hooks = {}, servants = {}, serving = {}, served = {}, passed = {},
+      conn = self, bases = {}, hooks = {}, servants = {}, serving = {}, came = {}, passed = {},
       delayed = {},
       seen = {}, list = {}, bytes = 0, unkept = 0, dropped = 0,
       gone = false, ended = "the connection is closed",
     }, puppet)
-    for direction in pairs(HOOKS) do
-      strings.served[direction] = setmetatable({}, { __close = function()
-        strings.serving[direction] = nil
-      end })
-    end
     puppets[self] = strings
     strings:base()
   end
@@ -264,9 +276,7 @@ function puppet.let_go(self)
   if not strings or self:closed() then return end
   local ok, err = true, nil
   for direction in pairs(HOOKS) do
-    if ok and strings.hooks[direction] and not strings.serving[direction] then
-      ok, err = pcall(serve, strings, direction)
-    end
+    if ok and strings.hooks[direction] then ok, err = pcall(serve_here, strings, direction) end
   end
   strings:drain()
   local i = self:info()
@@ -294,8 +304,8 @@ local function hook(self, direction, f)
     check.fail(("%s: a function expected, got %s"):format(HOOKS[direction], type(f)))
   end
   local strings = puppet.of(self)
-  if not f and strings.hooks[direction] and not strings.serving[direction] then
-    serve(strings, direction) -- what waits goes on
+  if not f and strings.hooks[direction] then
+    serve_here(strings, direction) -- what waits goes on
   end
   strings.hooks[direction] = f
   self:raw_hook(direction, f ~= nil)
